@@ -1,0 +1,1 @@
+"""From report.qmd to an executed notebook and a PDF, without Quarto."""

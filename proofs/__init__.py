@@ -1,0 +1,1 @@
+"""Derivations as data: the object that is shown is the object checked."""
