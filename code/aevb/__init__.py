@@ -1,1 +1,1 @@
-"""Auto-Encoding Variational Bayes: models, objectives, training, evaluation."""
+"""Auto-Encoding Variational Bayes: from data to figures."""

@@ -24,27 +24,27 @@ class ResidualBlock(torch.nn.Module):
     block is the identity and depth costs nothing at the start of training.
     """
 
-    def __init__(self, width):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = torch.nn.LayerNorm(width)
         self.inner = torch.nn.Linear(width, width)
         self.outer = torch.nn.Linear(width, width)
         torch.nn.init.zeros_(self.outer.weight)
 
-    def forward(self, h):
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
         h_new = torch.nn.functional.gelu(self.inner(self.norm(h)))
         return h + self.outer(h_new)
 
 
-def mlp(dims):
+def mlp(dims: list[int]) -> torch.nn.Sequential:
     """A network through the widths `dims`, linear at its end.
 
     Two equal neighbours become a ResidualBlock, two different ones a
     linear layer; GELU lies between. mlp([784, 512, 512, 4]) is linear,
     GELU, block, linear.
     """
-    layers = []
-    for width, next_width in zip(dims[:-2], dims[1:-1], strict=True):
+    layers: list[torch.nn.Module] = []
+    for width, next_width in zip(dims[:-2], dims[1:-1]):  # noqa: B905, RUF007
         if width == next_width:
             layers.append(ResidualBlock(width))
         else:
@@ -63,21 +63,21 @@ class AE(torch.nn.Module):
             of the latent code. The decoder has the same widths, backwards.
     """
 
-    def __init__(self, input_dim, hidden_dims):
+    def __init__(self, input_dim: int, hidden_dims: list[int]) -> None:
         super().__init__()
         dims = [input_dim, *hidden_dims]
         self.encoder = mlp(dims)
         self.decoder = mlp(dims[::-1])
 
-    def encode(self, x):
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Images (B, D) to codes (B, L)."""
         return self.encoder(x).to(x.dtype)
 
-    def decode(self, z):
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Codes (B, L) to pixels in (0, 1), (B, D)."""
         return torch.sigmoid(self.decoder(z).to(z.dtype))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Images (B, D) to {"imgs": (B, D), "z": (B, L)}."""
         z = self.encode(x)
         return {"imgs": self.decode(z), "z": z}
@@ -99,8 +99,12 @@ class VAE(torch.nn.Module):
     """
 
     def __init__(
-        self, input_dim, hidden_dims, decode_dim=-1, use_sigmoid=True
-    ):
+        self,
+        input_dim: int,
+        hidden_dims: list[int],
+        decode_dim: int = -1,
+        use_sigmoid: bool = True,
+    ) -> None:
         super().__init__()
         if hidden_dims[-1] % 2:
             raise ValueError(
@@ -114,7 +118,7 @@ class VAE(torch.nn.Module):
         self.encoder = mlp([input_dim, *hidden_dims])
         self.decoder = mlp([self.z_size, *hidden_dims[-2::-1], output_dim])
 
-    def encode(self, x):
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, D) to posterior mean and log variance, (B, L) each."""
         if x.shape[-1] != self.input_dim:
             raise ValueError(
@@ -124,7 +128,12 @@ class VAE(torch.nn.Module):
         mean, logvar = self.encoder(x).to(x.dtype).chunk(2, dim=-1)
         return mean, logvar
 
-    def reparameterize(self, mean, logvar, n_samples_per_z=1):
+    def reparameterize(
+        self,
+        mean: torch.Tensor,
+        logvar: torch.Tensor,
+        n_samples_per_z: int = 1,
+    ) -> torch.Tensor:
         """One sample of N(mean, exp(logvar)) a row, differentiable in both.
 
         z = mu + sigma * epsilon, epsilon ~ N(0, 1) (Kingma and Welling
@@ -133,12 +142,14 @@ class VAE(torch.nn.Module):
         """
         return mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
 
-    def decode(self, z):
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Latents (B, L) to pixel probabilities, or bare outputs."""
         output = self.decoder(z).to(z.dtype)
         return torch.sigmoid(output) if self.use_sigmoid else output
 
-    def forward(self, x, n_samples_per_z=1):
+    def forward(
+        self, x: torch.Tensor, n_samples_per_z: int = 1
+    ) -> dict[str, torch.Tensor]:
         """Encode, sample, decode.
 
         Returns a dict: `imgs` (B, D'), the mean of the decodes over the
@@ -146,8 +157,7 @@ class VAE(torch.nn.Module):
         row b * n_samples_per_z + s belonging to sample s of input b.
         """
         mean, logvar = (
-            h.repeat_interleave(n_samples_per_z, dim=0)
-            for h in self.encode(x)
+            h.repeat_interleave(n_samples_per_z, dim=0) for h in self.encode(x)
         )
         z = self.reparameterize(mean, logvar, n_samples_per_z)
         imgs = self.decode(z).unflatten(0, (len(x), n_samples_per_z))

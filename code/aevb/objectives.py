@@ -14,11 +14,22 @@ The functions name nothing but `torch` and `np`, so that their source also
 runs where it is pasted into a notebook.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from aevb.models import VAE
 
-def log_normal_pdf(sample, mean, logvar, raxis=1):
+Regularizer = Callable[[dict[str, torch.Tensor]], torch.Tensor]
+
+
+def log_normal_pdf(
+    sample: torch.Tensor,
+    mean: torch.Tensor,
+    logvar: torch.Tensor,
+    raxis: int = 1,
+) -> torch.Tensor:
     """Log density of a diagonal normal, summed over the axis `raxis`.
 
     log N(z; mu, sigma^2) = -1/2 (log 2 pi + log sigma^2
@@ -35,7 +46,7 @@ def log_normal_pdf(sample, mean, logvar, raxis=1):
     return -0.5 * (np.log(2 * np.pi) + logvar + squared).sum(dim=raxis)
 
 
-def loss_SGVB(output):
+def loss_SGVB(output: dict[str, torch.Tensor]) -> torch.Tensor:
     """log p(z) - log q(z | x) at the sample `output["z"]`, (B,), in nats.
 
     Its expectation over z is minus the KL divergence to the prior N(0, I).
@@ -46,7 +57,7 @@ def loss_SGVB(output):
     return log_prior - log_normal_pdf(z, mean, logvar)
 
 
-def loss_KL_wo_E(output):
+def loss_KL_wo_E(output: dict[str, torch.Tensor]) -> torch.Tensor:
     """Minus KL(N(mu, sigma^2) || N(0, I)), (B,), in nats.
 
     -KL = 1/2 sum_d (1 + log sigma_d^2 - mu_d^2 - sigma_d^2)
@@ -55,7 +66,7 @@ def loss_KL_wo_E(output):
     return 0.5 * (1 + logvar - mean**2 - torch.exp(logvar)).sum(dim=1)
 
 
-def loss_STL(output):
+def loss_STL(output: dict[str, torch.Tensor]) -> torch.Tensor:
     """`loss_SGVB` with the score term left out of its gradient, (B,).
 
     "Sticking the landing" (Roeder, Wu and Duvenaud 2017): the same value,
@@ -66,7 +77,9 @@ def loss_STL(output):
     return loss_SGVB({"z": output["z"], **constants})
 
 
-def bernoulli_log_likelihood(logits, x):
+def bernoulli_log_likelihood(
+    logits: torch.Tensor, x: torch.Tensor
+) -> torch.Tensor:
     """log p(x | z) of binary pixels, summed over them, in nats.
 
     sum_i x_i log p_i + (1 - x_i) log(1 - p_i) with p = sigmoid(logits),
@@ -79,7 +92,12 @@ def bernoulli_log_likelihood(logits, x):
     return -cross_entropy.sum(dim=-1)
 
 
-def negative_elbo(model, x, regularizer=loss_KL_wo_E, coeff=1.0):
+def negative_elbo(
+    model: VAE,
+    x: torch.Tensor,
+    regularizer: Regularizer = loss_KL_wo_E,
+    coeff: float = 1.0,
+) -> dict[str, torch.Tensor]:
     """Minus the ELBO of binary images x (B, D), one sample an image.
 
     loss = distortion + coeff * rate, where the distortion is

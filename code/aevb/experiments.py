@@ -1,0 +1,297 @@
+r"""The named runs, and the one way to get at them.
+
+`run("ae")` returns the finished run of that name, and trains it first
+where there is none. A run is kept under a key: the hash of its settings,
+of the code that it ran and of the data's published digests. A change in
+any of them is another key, so another run; a change in prose, figures,
+comments or docstrings is not. `study` keeps what is measured on runs in
+the same way.
+
+The environment variable AEVB_PROFILE is `full` (the default) or `quick`,
+which trains everything for moments only; AEVB_RUNS is the folder of the
+runs, `runs` below the current folder by default.
+"""
+
+import ast
+import difflib
+import hashlib
+import inspect
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from aevb import checkpoints, studies, training
+from aevb.data import SHA256
+from aevb.errors import UserError
+from aevb.evaluation import Estimate
+from aevb.mnist import AEConfig, AETask, VAEConfig, VAETask
+from aevb.training import Config, History
+
+PROFILES = ("full", "quick")
+NOT_TRAINING = {"aevb.evaluation", "aevb.progress", "aevb.errors"}
+"""Modules that a trained weight does not depend on."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named run: a task, its settings, and what `quick` changes."""
+
+    task: Callable[[Any], Any]
+    config: Config
+    quick: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A named measurement on finished runs.
+
+    `measure` takes the runs and the settings and returns a tree of
+    tensors and JSON values.
+    """
+
+    measure: Callable[..., dict[str, Any]]
+    runs: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its model, settings, curves and numbers."""
+
+    name: str
+    key: str
+    config: Any
+    model: Any
+    history: History
+    metrics: dict[str, Estimate]
+    seconds: float
+
+
+BRIEF = {"epochs": 1, "train_size": 2560}
+BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "ae": Experiment(AETask, AEConfig(), BRIEF),
+    "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
+    "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
+}
+
+STUDIES: dict[str, Study] = {}
+
+
+def profile() -> str:
+    """The profile that AEVB_PROFILE names.
+
+    Raises:
+        UserError: there is no such profile.
+    """
+    name = os.environ.get("AEVB_PROFILE") or "full"
+    if name not in PROFILES:
+        raise UserError(f"PROFILE must be {' or '.join(PROFILES)}, not {name}")
+    return name
+
+
+def runs_folder() -> Path:
+    return Path(os.environ.get("AEVB_RUNS") or "runs")
+
+
+def configure(name: str, **overrides: Any) -> tuple[Experiment, Config]:
+    """An experiment and its settings under the current profile.
+
+    Raises:
+        UserError: no such experiment, or a setting is refused.
+    """
+    experiment = _find(name, EXPERIMENTS, "experiment")
+    brief = experiment.quick if profile() == "quick" else {}
+    settings = {**experiment.config.model_dump(), **brief, **overrides}
+    return experiment, type(experiment.config)(**settings)
+
+
+def _find(name: str, table: Mapping[str, Any], kind: str) -> Any:
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1, cutoff=0)[0]
+    raise UserError(
+        f"there is no {kind} {name!r}; did you mean {near}? "
+        f"There are {', '.join(table)}"
+    )
+
+
+def run(name: str, **overrides: Any) -> Run:
+    """The finished run of an experiment, trained first if there is none.
+
+    Args:
+        name: a key of EXPERIMENTS.
+        overrides: settings that differ from the experiment's own.
+
+    Raises:
+        UserError: unknown name or setting, a diverged training, a folder
+            that cannot be written.
+    """
+    experiment, config = configure(name, **overrides)
+    device = training.resolve_device(config.device)
+    task = experiment.task(config)
+    key = run_key(task, config, device)
+    folder = runs_folder() / f"{name}-{key}"
+    with _locked(folder):
+        model, history, seconds = _trained(task, device, folder)
+        metrics = _evaluated(task, model, folder)
+    return Run(name, key, config, model, history, metrics, seconds)
+
+
+def study(name: str) -> dict[str, Any]:
+    """The result of a study, measured first if there is none."""
+    entry = _find(name, STUDIES, "study")
+    settings = {**entry.settings}
+    if profile() == "quick":
+        settings |= entry.quick
+    runs = {n: run(n) for n in entry.runs}
+    module = inspect.getmodule(entry.measure)
+    keys = [r.key for r in runs.values()]
+    key = _digest(settings, keys, sources(module, set()))
+    path = runs_folder() / f"study-{name}-{key}" / "result.safetensors"
+    with _locked(path.parent):
+        if not path.exists():
+            torch.manual_seed(0)
+            checkpoints.save(path, entry.measure(**runs, **settings))
+        return checkpoints.load(path)
+
+
+def run_key(task: Any, config: Config, device: torch.device) -> str:
+    """Hash of the settings, the code, the data and the arithmetic."""
+    fast = training.has_fast_bfloat16(device)
+    code = sources(inspect.getmodule(type(task)), NOT_TRAINING)
+    return _digest(config.model_dump(), device.type, fast, SHA256, code)
+
+
+def _digest(*parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def sources(module: ModuleType | None, without: set[str]) -> dict[str, str]:
+    """Digest of each module of aevb that this one uses, and its own."""
+    found: dict[str, str] = {}
+    waiting = [module.__name__] if module else []
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in without:
+            continue
+        tree = ast.parse(inspect.getsource(sys.modules[name]))
+        found[name] = hashlib.sha256(_bare(tree).encode()).hexdigest()
+        waiting += _imported(tree)
+    return found
+
+
+def _bare(tree: ast.Module) -> str:
+    """The code of a module without docstrings and comments."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [s for s in body if not _is_text(s)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _imported(tree: ast.Module) -> list[str]:
+    """Names of the aevb modules that a module imports."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+            names += [f"{node.module}.{a.name}" for a in node.names]
+    return [n for n in names if n.startswith("aevb.") and n in sys.modules]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a run's folder; wait where another process holds it.
+
+    The lock is the operating system's, so it ends with its process.
+    """
+    path = folder.parent / f".{folder.name}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            print(f"waiting for another process with {folder}", flush=True)
+            lock.acquire()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder} ({error.strerror}); give write "
+            "permission or set AEVB_RUNS to another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _trained(
+    task: Any, device: torch.device, folder: Path
+) -> tuple[nn.Module, History, float]:
+    """Load a finished training, or do it and keep it."""
+    weights, record = folder / "weights.safetensors", folder / "run.json"
+    if record.exists():
+        try:
+            kept = json.loads(record.read_text(encoding="utf-8"))
+            model = task.model().to(device)
+            model.load_state_dict(load_file(weights, device=str(device)))
+            return model.eval(), kept["history"], kept["seconds"]
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError):
+            _set_aside(folder)
+    checkpoints.write_json(folder / "config.json", task.config.model_dump())
+    model, history, seconds = training.fit(task, device, folder)
+    with checkpoints.replacing(weights) as beside:
+        save_file(model.state_dict(), beside)
+    checkpoints.write_json(record, {"seconds": seconds, "history": history})
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return model, history, seconds
+
+
+def _set_aside(folder: Path) -> None:
+    """Move a damaged run away, so that nothing is lost, and say so."""
+    away = folder.with_name(f"{folder.name}.damaged-{int(time.time())}")
+    folder.rename(away)
+    folder.mkdir()
+    print(f"{folder} was damaged: kept as {away}, training again", flush=True)
+
+
+def _evaluated(
+    task: Any, model: nn.Module, folder: Path
+) -> dict[str, Estimate]:
+    """The metrics of a run, computed where code or weights are new."""
+    path = folder / "metrics.json"
+    key = _digest(sources(inspect.getmodule(type(task)), set()))
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["key"] == key:
+            return {k: Estimate(**v) for k, v in kept["metrics"].items()}
+    torch.manual_seed(task.config.seed)
+    metrics = task.evaluate(model)
+    shown = {k: v.to_json() for k, v in metrics.items()}
+    checkpoints.write_json(path, {"key": key, "metrics": shown})
+    return metrics

@@ -1,0 +1,1 @@
+"""Numbers in, a matplotlib figure out: no training, no files."""

@@ -1,0 +1,71 @@
+"""One look for every figure: sizes, fonts and colours.
+
+Figures are drawn at the size at which the page shows them, so that a label
+of 8 points is a label of 8 points in print. Colours are Okabe and Ito's
+(2008), which readers with any colour vision tell apart.
+"""
+
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+TEXT_WIDTH = 6.3
+"""Width of the page's text, inches."""
+
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+PINK, SKY, AMBER, BLACK = "#CC79A7", "#56B4E9", "#E69F00", "#222222"
+GREY = "#999999"
+
+DIGITS = [
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
+    "#56B4E9", "#222222", "#B5A800", "#7B3294", "#A6611A",
+]  # fmt: skip
+"""A colour for each of the ten digits."""
+
+RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.prop_cycle": mpl.cycler(
+        color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER]
+    ),
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "grid.linewidth": 0.4,
+    "grid.color": "#DDDDDD",
+    "savefig.dpi": 200,
+    "svg.hashsalt": "aevb",
+    "svg.fonttype": "path",
+}
+
+
+def figure(
+    height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure of the text's width, `height` inches, with a grid of axes."""
+    with mpl.rc_context(RC):
+        return plt.subplots(
+            rows,
+            columns,
+            figsize=(TEXT_WIDTH, height),
+            layout="constrained",
+            **options,
+        )
+
+
+def bare(axes: Axes) -> Axes:
+    """Axes without ticks and frame, for images."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return axes

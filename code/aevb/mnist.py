@@ -1,0 +1,128 @@
+r"""The learning problems on MNIST: an auto-encoder and the VAEs.
+
+A task is built from its settings and says what `training.fit` needs: the
+model, the rows, the loss; and how the trained model is judged.
+"""
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from aevb import evaluation, objectives
+from aevb.data import binarize, load_mnist
+from aevb.evaluation import Estimate
+from aevb.models import AE, VAE
+from aevb.training import Config, Widths
+
+PIXELS = 784
+HELD_OUT = 2000
+"""Test images on which the held-out curve is drawn; nothing is chosen by
+it."""
+
+REGULARIZERS: dict[str, objectives.Regularizer] = {
+    "kl": objectives.loss_KL_wo_E,
+    "sgvb": objectives.loss_SGVB,
+    "stl": objectives.loss_STL,
+}
+
+
+class AEConfig(Config):
+    """Settings of the auto-encoder."""
+
+    hidden_dims: Widths = (512, 512, 512, 2)
+    """Widths of the encoder's layers; the last is the size of the code."""
+
+
+class VAEConfig(Config):
+    """Settings of a VAE on binary MNIST."""
+
+    hidden_dims: Widths = (512, 512, 512, 4)
+    """Widths of the encoder's layers; the last is twice the latent size."""
+    estimator: Literal["kl", "sgvb", "stl"] = "kl"
+    """How the rate is estimated: in closed form, from the sample, or from
+    the sample with the score left out of the gradient."""
+    coeff: float = Field(default=1.0, ge=0)
+    """Weight of the rate in the objective; 1 is the ELBO."""
+    importance_samples: int = Field(default=1000, gt=0)
+    """Importance samples an image for the test log likelihood."""
+    test_size: int = Field(default=10_000, gt=0, le=10_000)
+    """Test images that the final numbers are means over."""
+
+    @field_validator("hidden_dims")
+    @classmethod
+    def _even(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if widths[-1] % 2:
+            raise ValueError(
+                "the last of hidden_dims must be even, a mean and a log "
+                "variance for each latent dimension"
+            )
+        return widths
+
+
+def training_images(config: Config, device: torch.device) -> Tensor:
+    """The first `train_size` training images (all for 0), uint8."""
+    images = load_mnist(device).train.images
+    return images[: config.train_size or len(images)]
+
+
+def test_binary(device: torch.device, n: int = 10_000) -> Tensor:
+    """The first n test images in their fixed binarisation, float32."""
+    return binarize(load_mnist(device).test.images, "fixed")[:n]
+
+
+class AETask:
+    """Auto-encoder on grey images in [0, 1], mean squared error a pixel."""
+
+    def __init__(self, config: AEConfig) -> None:
+        self.config = config
+
+    def model(self) -> AE:
+        return AE(PIXELS, list(self.config.hidden_dims))
+
+    def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        held_out = load_mnist(device).test.images[:HELD_OUT]
+        return training_images(self.config, device), held_out
+
+    def loss(self, model: AE, batch: Tensor) -> dict[str, Tensor]:
+        x = batch.float() / 255
+        imgs = model(x)["imgs"]
+        return {"loss": torch.nn.functional.mse_loss(imgs, x)}
+
+    @torch.no_grad()
+    def evaluate(self, model: AE) -> dict[str, Estimate]:
+        device = next(model.parameters()).device
+        x = load_mnist(device).test.images.float() / 255
+        errors = evaluation.squared_error(model(x)["imgs"], x)
+        return {"test_mse": evaluation.mean(errors)}
+
+
+class VAETask:
+    """VAE on binary images: a fresh Bernoulli draw at each use to train,
+    one fixed draw to test."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        self.config = config
+
+    def model(self) -> VAE:
+        return VAE(PIXELS, list(self.config.hidden_dims))
+
+    def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        held_out = test_binary(device, HELD_OUT)
+        return training_images(self.config, device), held_out
+
+    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
+        binary = batch.is_floating_point()
+        x = batch if binary else binarize(batch, "dynamic")
+        regularizer = REGULARIZERS[self.config.estimator]
+        return objectives.negative_elbo(
+            model, x, regularizer, self.config.coeff
+        )
+
+    def evaluate(self, model: VAE) -> dict[str, Estimate]:
+        device: Any = next(model.parameters()).device
+        x = test_binary(device, self.config.test_size)
+        return evaluation.evaluate_vae(
+            model, x, self.config.importance_samples, self.config.precision
+        )

@@ -1,0 +1,335 @@
+r"""One training loop for every model of the project.
+
+`fit` minimises a task's loss by stochastic gradient descent with
+
+- AdamW (Loshchilov and Hutter 2019), its rate rising linearly and falling
+  as a half cosine over the whole run;
+- an exponential moving average of the weights, which is what is returned
+  (Polyak and Juditsky 1992);
+- matrix products in bfloat16 where the hardware is made for them,
+  likelihoods and divergences in float32.
+
+The data set is one tensor on the device. The order of epoch e is drawn
+from the seed and e alone, and everything else that is random from torch's
+global generator, whose state a checkpoint keeps; so a run that was
+interrupted ends with the same weights, bit for bit, as one that was not.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from aevb import checkpoints
+from aevb.errors import UserError
+from aevb.progress import Progress
+
+CHECKPOINT_SECONDS = 20.0
+
+Count = Annotated[int, Field(gt=0)]
+Widths = Annotated[
+    tuple[Annotated[int, Field(gt=0, strict=True)], ...],
+    Field(min_length=1, strict=False),
+]
+History = dict[str, list[float]]
+
+
+class Config(BaseModel):
+    """The settings that every training has; frozen, typed, closed.
+
+    Raises:
+        UserError: a field is unknown, has the wrong type or a value out
+            of its range; the message names the field.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+    epochs: Count = 20
+    """Passes over the training data."""
+    batch_size: Count = 256
+    """Examples in a step."""
+    lr: float = Field(default=2e-3, gt=0)
+    """Peak learning rate."""
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the run over which the rate rises."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay of AdamW."""
+    beta2: float = Field(default=0.99, gt=0, lt=1)
+    """Decay of AdamW's second moment."""
+    clip: float = Field(default=1e3, gt=0)
+    """Largest norm of the gradient; a longer one is scaled down."""
+    ema: float = Field(default=0.998, ge=0, lt=1)
+    """Decay of the average of the weights; 0 keeps the last weights."""
+    train_size: int = Field(default=0, ge=0)
+    """Training examples to use; 0 means all."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the initial weights, the order and the noise."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; auto takes the fastest there is."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of matrix products; auto asks the hardware."""
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise UserError(_explain(type(self), error)) from None
+
+
+def _explain(config: type[Config], error: ValidationError) -> str:
+    """The first fault that pydantic found, in one sentence."""
+    fault = error.errors()[0]
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(config.model_fields)
+        return f"unknown setting {field!r}: the settings are {known}"
+    reason = fault["msg"].removeprefix("Value error, ")
+    reason = reason[:1].lower() + reason[1:]
+    return f"{field or config.__name__}: {reason} (got {fault['input']!r})"
+
+
+class Task(Protocol):
+    """What `fit` needs to know of a learning problem."""
+
+    config: Any
+
+    def model(self) -> nn.Module:
+        """A freshly initialised model, drawn from the global generator."""
+
+    def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Training rows and held-out rows; the first axis counts them."""
+
+    def loss(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+        """0-d means over a batch of rows; "loss" is what is minimised."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; "auto" is cuda, else mps, else cpu.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(n for n, present in available.items() if present)
+    if not available[name]:
+        raise UserError(f"device: this machine has no {name}; use auto or cpu")
+    return torch.device(name)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware itself multiplies matrices in bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        has = torch.cpu.get_capabilities()
+        return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    return False
+
+
+def autocast(
+    device: torch.device, precision: str = "auto"
+) -> AbstractContextManager[Any]:
+    """Matrix products in bfloat16: where asked for, or where it pays."""
+    if precision == "auto":
+        fast = has_fast_bfloat16(device)
+        precision = "bfloat16" if fast else "float32"
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def schedule(share: float, warmup: float) -> float:
+    """The learning rate over its peak at a share in [0, 1] of the run."""
+    if share < warmup:
+        return (share + 1e-3) / (warmup + 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
+    """The order of the n examples in an epoch, (n,), from its numbers."""
+    generator = torch.Generator().manual_seed(1_000_003 * seed + epoch)
+    return torch.randperm(n, generator=generator)
+
+
+class Trainer:
+    """A training in progress: all that a checkpoint must hold."""
+
+    def __init__(self, task: Task, device: torch.device) -> None:
+        config = task.config
+        self.task, self.config, self.device = task, config, device
+        torch.manual_seed(config.seed)
+        self.rows, self.held_out = task.data(device)
+        self.model = task.model().to(device)
+        self.average = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema)
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=config.lr,
+            betas=(0.9, config.beta2),
+            weight_decay=config.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )
+        self.steps_per_epoch = max(len(self.rows) // config.batch_size, 1)
+        self.total_steps = self.steps_per_epoch * config.epochs
+        self.step = 0
+        self.seconds = 0.0
+        self.sums: dict[str, Tensor] = {}
+        self.first_bad = torch.full((), math.inf, device=device)
+        self.history: History = {}
+
+    def take_step(self, batch: Tensor) -> None:
+        """One step of gradient descent; nothing here waits for a GPU."""
+        share = self.step / self.total_steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * schedule(share, self.config.warmup)
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.device, self.config.precision):
+            terms = self.task.loss(self.model, batch)
+        terms["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(
+            self.model.parameters(), self.config.clip
+        )
+        self.optimizer.step()
+        self.average.update_parameters(self.model)
+        self._note(terms, norm)
+        self.step += 1
+
+    def _note(self, terms: Mapping[str, Tensor], norm: Tensor) -> None:
+        """Add to the epoch's sums; remember the first step not finite."""
+        for name, value in terms.items():
+            total = self.sums.get(name, torch.zeros((), device=self.device))
+            self.sums[name] = total + value.detach()
+        finite = torch.isfinite(terms["loss"].detach() + norm)
+        here = torch.where(finite, math.inf, float(self.step))
+        self.first_bad = torch.minimum(self.first_bad, here)
+
+    @torch.no_grad()
+    def end_epoch(self) -> dict[str, float]:
+        """Record the means of the epoch, trained and held out."""
+        means = {
+            f"train_{k}": v.item() / self.steps_per_epoch
+            for k, v in self.sums.items()
+        }
+        state = torch.get_rng_state()
+        torch.manual_seed(self.config.seed)
+        model = self.average.module.eval()
+        with autocast(self.device, self.config.precision):
+            terms = self.task.loss(model, self.held_out)
+        torch.set_rng_state(state)
+        means |= {f"test_{k}": v.item() for k, v in terms.items()}
+        for name, value in means.items():
+            self.history.setdefault(name, []).append(value)
+        self.sums = {}
+        return means
+
+    def check(self, kept: str) -> None:
+        """Stop if a loss or a gradient was not finite.
+
+        Raises:
+            UserError: names the step, the settings and what was `kept`.
+        """
+        if math.isfinite(step := self.first_bad.item()):
+            raise UserError(
+                f"the training diverged at step {int(step)} of "
+                f"{self.total_steps} (loss or gradient not finite) with "
+                f"{self.config.model_dump_json()}; {kept}; lower lr"
+            )
+
+    def batches(self) -> Iterator[Tensor]:
+        """The batches that are left of the current epoch."""
+        epoch, start = divmod(self.step, self.steps_per_epoch)
+        order = epoch_order(len(self.rows), self.config.seed, epoch)
+        order = order.to(self.device)
+        size = self.config.batch_size
+        for i in range(start, self.steps_per_epoch):
+            yield self.rows[order[i * size : (i + 1) * size]]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": torch.get_rng_state(),
+            "sums": self.sums,
+            "history": self.history,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        if self.device.type == "cuda":
+            state["cuda_generator"] = torch.cuda.get_rng_state()
+        return state
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `state` returned."""
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.sums = {k: v.to(self.device) for k, v in state["sums"].items()}
+        self.history = state["history"]
+        self.step, self.seconds = state["step"], state["seconds"]
+        torch.set_rng_state(state["generator"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_generator"])
+
+
+def fit(
+    task: Task, device: torch.device, folder: Path | None = None
+) -> tuple[nn.Module, History, float]:
+    """Train a task's model.
+
+    Args:
+        task: model, data and loss.
+        device: where.
+        folder: where to keep a checkpoint, at most every 20 seconds, and
+            to go on from the one that is there; None keeps none.
+
+    Returns:
+        The model with averaged weights, in evaluation mode; the history
+        {name: a value an epoch}, with prefix train_ (mean over the epoch,
+        weights as they moved) or test_ (averaged weights); and the
+        seconds spent, those before an interruption included.
+
+    Raises:
+        UserError: a loss or gradient was not finite.
+    """
+    trainer = Trainer(task, device)
+    checkpoint = folder / "checkpoint.safetensors" if folder else None
+    if checkpoint and checkpoint.exists():
+        trainer.restore(checkpoints.load(checkpoint))
+    kept = f"the last good checkpoint is {checkpoint}"
+    if checkpoint is None:
+        kept = "no checkpoint was asked for"
+    label = task.config.__class__.__name__.removesuffix("Config")
+    with Progress(f"train {label}", trainer.total_steps, trainer.step) as bar:
+        clock = time.monotonic()
+        last_saved = clock
+        while trainer.step < trainer.total_steps:
+            for batch in trainer.batches():
+                trainer.take_step(batch)
+                bar.update()
+                now = time.monotonic()
+                if checkpoint and now - last_saved > CHECKPOINT_SECONDS:
+                    trainer.check(kept)
+                    trainer.seconds += now - clock
+                    checkpoints.save(checkpoint, trainer.state())
+                    clock = last_saved = time.monotonic()
+            trainer.check(kept)
+            bar.note(trainer.end_epoch())
+        trainer.seconds += time.monotonic() - clock
+    return trainer.average.module.eval(), trainer.history, trainer.seconds
