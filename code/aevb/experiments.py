@@ -33,8 +33,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from aevb import checkpoints, studies, training
-from aevb.data import SHA256
+from aevb import checkpoints, training
+from aevb.data import FILES
 from aevb.errors import UserError
 from aevb.evaluation import Estimate
 from aevb.mnist import AEConfig, AETask, VAEConfig, VAETask
@@ -115,13 +115,18 @@ def configure(name: str, **overrides: Any) -> tuple[Experiment, Config]:
     Raises:
         UserError: no such experiment, or a setting is refused.
     """
-    experiment = _find(name, EXPERIMENTS, "experiment")
+    experiment = find(name, EXPERIMENTS, "experiment")
     brief = experiment.quick if profile() == "quick" else {}
     settings = {**experiment.config.model_dump(), **brief, **overrides}
     return experiment, type(experiment.config)(**settings)
 
 
-def _find(name: str, table: Mapping[str, Any], kind: str) -> Any:
+def find(name: str, table: Mapping[str, Any], kind: str) -> Any:
+    """The entry of a table; an unknown name is answered with the nearest.
+
+    Raises:
+        UserError: the table has no such name.
+    """
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=1, cutoff=0)[0]
@@ -155,7 +160,7 @@ def run(name: str, **overrides: Any) -> Run:
 
 def study(name: str) -> dict[str, Any]:
     """The result of a study, measured first if there is none."""
-    entry = _find(name, STUDIES, "study")
+    entry = find(name, STUDIES, "study")
     settings = {**entry.settings}
     if profile() == "quick":
         settings |= entry.quick
@@ -175,7 +180,8 @@ def run_key(task: Any, config: Config, device: torch.device) -> str:
     """Hash of the settings, the code, the data and the arithmetic."""
     fast = training.has_fast_bfloat16(device)
     code = sources(inspect.getmodule(type(task)), NOT_TRAINING)
-    return _digest(config.model_dump(), device.type, fast, SHA256, code)
+    data = [published.sha256 for published in FILES.values()]
+    return _digest(config.model_dump(), device.type, fast, data, code)
 
 
 def _digest(*parts: Any) -> str:

@@ -67,7 +67,7 @@ def training_images(config: Config, device: torch.device) -> Tensor:
     return images[: config.train_size or len(images)]
 
 
-def test_binary(device: torch.device, n: int = 10_000) -> Tensor:
+def binary_test_images(device: torch.device, n: int = 10_000) -> Tensor:
     """The first n test images in their fixed binarisation, float32."""
     return binarize(load_mnist(device).test.images, "fixed")[:n]
 
@@ -109,7 +109,7 @@ class VAETask:
         return VAE(PIXELS, list(self.config.hidden_dims))
 
     def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        held_out = test_binary(device, HELD_OUT)
+        held_out = binary_test_images(device, HELD_OUT)
         return training_images(self.config, device), held_out
 
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
@@ -122,7 +122,7 @@ class VAETask:
 
     def evaluate(self, model: VAE) -> dict[str, Estimate]:
         device: Any = next(model.parameters()).device
-        x = test_binary(device, self.config.test_size)
+        x = binary_test_images(device, self.config.test_size)
         return evaluation.evaluate_vae(
             model, x, self.config.importance_samples, self.config.precision
         )

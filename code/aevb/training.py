@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal, Protocol
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from aevb import checkpoints
 from aevb.errors import UserError
@@ -175,7 +175,7 @@ class Trainer:
         self.rows, self.held_out = task.data(device)
         self.model = task.model().to(device)
         self.average = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema)
+            self.model, multi_avg_fn=self._move_average
         )
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -208,6 +208,12 @@ class Trainer:
         self.average.update_parameters(self.model)
         self._note(terms, norm)
         self.step += 1
+
+    def _move_average(self, averages: Any, weights: Any, _count: Any) -> None:
+        """One step of the average; short at first, so that it forgets the
+        initial weights."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(averages, weights, 1 - decay)
 
     def _note(self, terms: Mapping[str, Tensor], norm: Tensor) -> None:
         """Add to the epoch's sums; remember the first step not finite."""

@@ -7,7 +7,7 @@ of 8 points is a label of 8 points in print. Colours are Okabe and Ito's
 
 from typing import Any
 
-import matplotlib as mpl
+from cycler import cycler
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ DIGITS = [
 ]  # fmt: skip
 """A colour for each of the ten digits."""
 
-RC = {
+RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8.5,
@@ -36,9 +36,7 @@ RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
-    "axes.prop_cycle": mpl.cycler(
-        color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER]
-    ),
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER]),
     "lines.linewidth": 1.2,
     "legend.frameon": False,
     "grid.linewidth": 0.4,
@@ -53,7 +51,7 @@ def figure(
     height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
     """A figure of the text's width, `height` inches, with a grid of axes."""
-    with mpl.rc_context(RC):
+    with plt.rc_context(RC):
         return plt.subplots(
             rows,
             columns,

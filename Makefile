@@ -1,0 +1,52 @@
+# The two commands: make report, make test. make help lists the others.
+
+PYTHON ?= python3
+PROFILE ?= full
+KERBEROS ?= kerberos
+BIN := .venv/bin
+STAMP := .venv/.installed-by-$(notdir $(PYTHON))
+QUIET := $(shell test -t 2 || echo --quiet)
+
+export AEVB_PROFILE := $(PROFILE)
+export PYTHONPATH := code:.
+
+.DELETE_ON_ERROR:
+.PHONY: report test lint format proofs clean help
+
+report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in a minute, with tiny trainings)
+	@$(BIN)/aevb train-all
+	@$(BIN)/python -m press report.qmd
+
+test: $(STAMP)  ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## check format, style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(STAMP)  ## format the sources
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+proofs: $(STAMP)  ## check every step of every derivation, and print a table
+	@$(BIN)/python -m proofs
+
+clean:  ## remove the environment, the trained runs and all caches; keep data/ and the results
+	rm -rf .venv runs build .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+# One environment, installed once: a newer list of packages, or another
+# PYTHON, makes it anew. pip keeps what it has downloaded.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "$(PYTHON) is missing or older than 3.10: install Python 3.10 or newer, or name one: PYTHON=python3.12 make report" >&2; exit 2; }
+	@echo "installing into .venv (once; several GB with PyTorch)"
+	@$(PYTHON) -m venv --clear .venv || \
+	  { echo "cannot make .venv: install Python's venv module (on Debian: python3-venv)" >&2; exit 2; }
+	@$(BIN)/python -m pip install $(QUIET) --disable-pip-version-check \
+	  -c constraints.txt -e '.[dev]'
+	@touch $@

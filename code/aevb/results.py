@@ -1,0 +1,88 @@
+"""results/metrics.json: every number that the report states.
+
+{"experiments": {name: {"key", "config", "seconds",
+                        "metrics": {name: {"value", "standard_error",
+                                           "n"}}}},
+ name of a study: its summary, ...,
+ "provenance": {"source", "profile", "device", "threads", ...}}
+"""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from aevb import checkpoints, experiments, training
+from aevb.experiments import Run
+
+PATH = Path("results/metrics.json")
+ROOTS = ("code", "proofs", "report.qmd")
+
+
+def source_hash(folder: Path = Path()) -> str:
+    """SHA-256, twelve digits, of the text that the report is made from.
+
+    Covers report.qmd and every Python file below code/ and proofs/.
+    """
+    digest = hashlib.sha256()
+    files: list[Path] = []
+    for root in (folder / r for r in ROOTS):
+        files += [root] if root.is_file() else root.rglob("*.py")
+    for path in sorted(files):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def machine() -> str:
+    """The processor (and the GPU, where one is used), in words."""
+    device = training.resolve_device("auto")
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    name = has.get("cpu_name") or platform.processor() or platform.machine()
+    fast = ", AVX512-BF16" if has.get("avx512_bf16") else ""
+    return f"{name}, {os.cpu_count()} cores{fast}"
+
+
+def provenance() -> dict[str, Any]:
+    """What made the numbers."""
+    device = training.resolve_device("auto")
+    return {
+        "source": source_hash(),
+        "profile": experiments.profile(),
+        "device": device.type,
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "bfloat16": training.has_fast_bfloat16(device),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+def write(
+    runs: Iterable[Run], summaries: Mapping[str, Any], path: Path = PATH
+) -> dict[str, Any]:
+    """Write the numbers of the runs and the studies, and return them."""
+    shown = {
+        run.name: {
+            "key": run.key,
+            "config": run.config.model_dump(),
+            "seconds": round(run.seconds, 1),
+            "metrics": {k: v.to_json() for k, v in run.metrics.items()},
+        }
+        for run in runs
+    }
+    numbers = {
+        "experiments": shown,
+        **summaries,
+        "provenance": provenance(),
+    }
+    checkpoints.write_json(path, numbers)
+    return numbers

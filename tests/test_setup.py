@@ -1,0 +1,58 @@
+"""The lists of packages agree, and nothing shadows the standard library."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def requirements() -> set[str]:
+    text = (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads(text)["project"]
+    extra = project["optional-dependencies"]["dev"]
+    return {*project["dependencies"], *extra}
+
+
+def test_conda_names_the_same_packages_and_quarto(requirements):
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert set(pip["pip"]) - {"-e ."} == requirements
+    assert "quarto" in conda
+
+
+def test_every_requirement_is_pinned(requirements):
+    pins = (ROOT / "constraints.txt").read_text()
+    pinned = {
+        re.split("[=<>]", line)[0].lower().replace("_", "-")
+        for line in pins.splitlines()
+    }
+    names = {
+        re.split("[=<>]", r)[0].lower().replace("_", "-") for r in requirements
+    }
+    assert names <= pinned
+
+
+def test_pins_hold_no_url():
+    assert not re.search(r"://|@|--", (ROOT / "constraints.txt").read_text())
+
+
+def test_code_is_no_package():
+    assert not (ROOT / "code" / "__init__.py").exists()
+
+
+def test_make_help_lists_every_command():
+    text = (ROOT / "Makefile").read_text()
+    phony = re.search(r"\.PHONY: (.*)", text)
+    listed = re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == set(listed)
