@@ -1,0 +1,85 @@
+"""`press report.qmd`: execute and typeset a report."""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from press import build
+from press.errors import PressError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except PressError as error:
+        print(f"press: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("press: stopped.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("press", description=__doc__)
+    parser.add_argument(
+        "document", nargs="?", type=Path, default=Path("report.qmd")
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "quarto", "press"),
+        default="auto",
+        help="what makes the PDF; auto takes quarto where it is installed",
+    )
+    parser.add_argument(
+        "--provenance",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        type=_pair,
+        help="recorded in the notebook and in the PDF",
+    )
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, found, value = text.partition("=")
+    if not key or not found:
+        raise argparse.ArgumentTypeError(f"`{text}` is not KEY=VALUE")
+    return key, value
+
+
+def _run(options: argparse.Namespace) -> int:
+    quarto = shutil.which("quarto")
+    if options.engine == "quarto" and not quarto:
+        raise PressError("quarto is not on the PATH; use --engine press.")
+    use_quarto = quarto if options.engine != "press" else None
+    name = f"quarto ({quarto})" if use_quarto else "press (pandoc and Typst)"
+    print(f"press: the PDF is made by {name}.", flush=True)
+    start = time.perf_counter()
+    made = build.build(options.document, dict(options.provenance))
+    if use_quarto:
+        _quarto(use_quarto, options.document)
+    seconds = time.perf_counter() - start
+    names = ", ".join(path.name for path in made if path.suffix in _SHOWN)
+    print(f"press: {names} made in {seconds:.1f} s.")
+    return 0
+
+
+_SHOWN = (".pdf", ".ipynb")
+
+
+def _quarto(quarto: str, document: Path) -> None:
+    done = subprocess.run(
+        [quarto, "render", document.name], cwd=document.resolve().parent
+    )
+    if done.returncode:
+        raise PressError(f"quarto ended with status {done.returncode}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

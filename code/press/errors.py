@@ -1,0 +1,8 @@
+"""The one exception of press: a fault of the document or of its folder."""
+
+
+class PressError(Exception):
+    """One sentence: what is wrong, where (file and line), what to do.
+
+    The command line prints it without a traceback and exits with status 2.
+    """

@@ -1,0 +1,218 @@
+"""Run a document's chunks and inline expressions in one fresh kernel.
+
+The kernel is this Python, started in the document's folder with `code/` and
+the folder itself on PYTHONPATH, without the user's own IPython settings:
+what the document shows depends on the document and its code alone.
+"""
+
+import ast
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
+from tqdm import tqdm
+
+from press.errors import PressError
+from press.reader import Chunk, Document
+
+# the notebook's first cell: what makes it run in plain Jupyter as well
+PATH_CELL = """\
+# the report's code lies beside this notebook, in code/ and proofs/
+import sys
+
+sys.path[:0] = ["code", "."]"""
+
+DPI = 200
+# not in the notebook: how figures leave the kernel, the same bytes each time
+_SETUP = f"""\
+import matplotlib as _mpl
+_mpl.rcParams["figure.dpi"] = {DPI}
+_mpl.rcParams["svg.hashsalt"] = "press"
+del _mpl
+%config InlineBackend.figure_formats = {{"svg", "png"}}
+"""
+_TERMINAL = "import sys as _s; _s.stderr.isatty = lambda: True; del _s\n"
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Inline:
+    """An inline expression, and where it stands."""
+
+    expression: str
+    place: str
+
+
+Event = Chunk | Inline
+
+
+@dataclass
+class Executed:
+    """What the kernel gave back."""
+
+    first: NotebookNode  # the cell that sets the path
+    cells: dict[int, NotebookNode]  # by chunk number
+    values: list[dict[str, Any]]  # MIME bundles, one per inline expression
+
+
+class _Client(NotebookClient):
+    """A client that passes the chunks' stderr on instead of storing it."""
+
+    on_stderr: Callable[[str], None]
+
+    def output(self, outs: Any, msg: Any, display_id: Any, index: int) -> Any:
+        content = msg["content"]
+        if msg["msg_type"] == "stream" and content["name"] == "stderr":
+            self.on_stderr(content["text"])
+            return None
+        return super().output(outs, msg, display_id, index)
+
+
+def execute(document: Document, events: list[Event]) -> Executed:
+    """Run every event in order.
+
+    Raises PressError naming the chunk and the line at the first exception.
+    """
+    runs = [e for e in events if not isinstance(e, Chunk) or _is_run(e)]
+    for event in runs:
+        if isinstance(event, Inline):
+            _check_expression(event)
+    terminal = sys.stderr.isatty()
+    bar = tqdm(runs, unit="chunk", disable=not terminal, leave=False)
+    executed = Executed(new_code_cell(PATH_CELL), {}, [])
+    with _kernel(document, bar) as client:
+        _run(client, new_code_cell(_SETUP + _TERMINAL * terminal), keep=False)
+        _run(client, executed.first)
+        for event in bar:
+            if isinstance(event, Inline):
+                executed.values.append(_value(client, event))
+            else:
+                bar.set_postfix_str(event.label)
+                executed.cells[event.number] = _chunk(client, event)
+    return executed
+
+
+def _is_run(chunk: Chunk) -> bool:
+    return chunk.options.get("eval", True)
+
+
+def _check_expression(inline: Inline) -> None:
+    try:
+        ast.parse(inline.expression.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise PressError(
+            f"{inline.place}: `{inline.expression}` is not a Python "
+            f"expression ({error})."
+        ) from error
+
+
+@contextmanager
+def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
+    folder = document.folder.resolve()
+    client = _Client(
+        new_notebook(),
+        timeout=None,
+        record_timing=False,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.on_stderr = lambda text: _forward(text, bar)
+    paths = [str(folder / "code"), str(folder), os.environ.get("PYTHONPATH")]
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's own kernel
+    with tempfile.TemporaryDirectory(prefix="press-ipython-") as settings:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "IPYTHONDIR": settings,
+            "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
+        }
+        _connect_privately(client, settings)
+        with client.setup_kernel(env=environment):
+            yield client
+
+
+def _connect_privately(client: NotebookClient, folder: str) -> None:
+    """Talk to the kernel through files of our own, not through open ports."""
+    manager = client.create_kernel_manager()
+    manager.connection_file = os.path.join(folder, "kernel.json")
+    if os.name == "posix":
+        manager.transport = "ipc"
+        manager.ip = os.path.join(folder, "kernel")
+
+
+def _forward(text: str, bar: Any) -> None:
+    """Progress goes to a terminal alone; any other message always goes on."""
+    if not bar.disable:
+        bar.clear()
+        sys.stderr.write(text)
+    elif "\r" not in text:
+        sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _run(
+    client: NotebookClient, cell: NotebookNode, keep: bool = True
+) -> NotebookNode:
+    client.nb.cells.append(cell)
+    index = len(client.nb.cells) - 1
+    return client.execute_cell(cell, index, store_history=keep)
+
+
+def _chunk(client: NotebookClient, chunk: Chunk) -> NotebookNode:
+    cell = new_code_cell(chunk.source)
+    try:
+        return _run(client, cell)
+    except CellExecutionError as error:
+        place = _failed_line(error.traceback, chunk)
+        raise PressError(
+            f"{place}: the chunk `{chunk.label}` failed with {_reason(error)}"
+        ) from error
+    except DeadKernelError as error:
+        raise PressError(
+            f"{chunk.place}: Python died in the chunk `{chunk.label}`; it "
+            "may have run out of memory."
+        ) from error
+
+
+def _value(client: NotebookClient, inline: Inline) -> dict[str, Any]:
+    """The MIME bundle of an expression's value."""
+    cell = new_code_cell(f"display((\n{inline.expression.strip()}\n))")
+    try:
+        cell = _run(client, cell, keep=False)
+    except CellExecutionError as error:
+        raise PressError(
+            f"{inline.place}: `{inline.expression}` failed with "
+            f"{_reason(error)}"
+        ) from error
+    return cell.outputs[-1]["data"]
+
+
+def _reason(error: CellExecutionError) -> str:
+    message = " ".join(str(error.evalue).split())
+    return f"{error.ename}: {message}" if message else f"{error.ename}."
+
+
+def _failed_line(traceback: str, chunk: Chunk) -> str:
+    found = re.search(r"Cell In\[\d+\],? line (\d+)", _ANSI.sub("", traceback))
+    return chunk.line(int(found[1])) if found else chunk.place
+
+
+def kernel_metadata() -> dict[str, Any]:
+    """The notebook's metadata: which kernel it wants."""
+    return {
+        "kernelspec": {
+            "display_name": "Python 3",
+            "language": "python",
+            "name": "python3",
+        },
+        "language_info": {"name": "python"},
+    }

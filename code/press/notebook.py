@@ -1,0 +1,181 @@
+"""The executed notebook: the same document for plain Jupyter.
+
+Its Markdown is what Jupyter can show: numbers and references are resolved,
+theorems and captions are written out, footnotes stand below their cell.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from press import execute, pandoc
+from press.pandoc import Node, emph, para, string, strong
+
+_CELL = re.compile(r"^<!--press-cell (\d+)-->$", re.MULTILINE)
+_FORMAT = "gfm+tex_math_dollars-raw_html-footnotes"
+
+
+def markdown(
+    tree: Node, folder: Path, bibliography: list[str], pages: dict[str, int]
+) -> list[str | int]:
+    """The document as texts, and between them the numbers of its chunks."""
+    blocks = _Lower(pages).flat(tree["blocks"])
+    lowered = {**tree, "meta": _meta(tree), "blocks": blocks}
+    arguments = ["-f", "json", "-t", _FORMAT, "--wrap=none", *bibliography]
+    text = pandoc.run(json.dumps(lowered), *arguments, folder=folder)
+    parts = _CELL.split(text)
+    return [
+        int(part) if index % 2 else part.strip()
+        for index, part in enumerate(parts)
+        if index % 2 or part.strip()
+    ]
+
+
+def _meta(tree: Node) -> Node:
+    """Only what the bibliography needs."""
+    keys = ("nocite", "link-citations", "lang")
+    return {k: v for k, v in tree["meta"].items() if k in keys}
+
+
+def notebook(
+    parts: list[str | int],
+    executed: execute.Executed,
+    metadata: dict[str, Any],
+) -> NotebookNode:
+    """The notebook of these parts; every id and count is reproducible."""
+    cells = [executed.first]
+    for part in parts:
+        if isinstance(part, str):
+            cells.append(new_markdown_cell(part))
+        elif part in executed.cells:
+            cells.append(executed.cells[part])
+    for index, cell in enumerate(cells):
+        cell["id"] = f"cell-{index}"
+    return new_notebook(
+        cells=cells, metadata={**execute.kernel_metadata(), **metadata}
+    )
+
+
+class _Lower:
+    """Press's nodes as Markdown that Jupyter can show."""
+
+    def __init__(self, pages: dict[str, int]) -> None:
+        self.pages = pages
+        self.notes: list[list[Node]] = []
+
+    def flat(self, blocks: list[Node]) -> list[Node]:
+        out: list[Node] = []
+        for block in blocks:
+            out += self.block(block)
+        return out
+
+    def block(self, block: Node) -> list[Node]:
+        content = block.get("c")
+        match block["t"]:
+            case "PressChunk":
+                return self.chunk(content)
+            case "PressFigure":
+                return self.figure(content)
+            case "PressTable":
+                title = f"Table {content['number']}."
+                caption = self.title(title, content["caption"])
+                return [caption, *self.flat([content["table"]])]
+            case "PressTheorem":
+                return self.theorem(content)
+            case "PressProof":
+                mark = [string("\N{WHITE SQUARE}")]
+                end = [para(mark)] if content["kind"] == "Proof" else []
+                head = para([emph([string(content["kind"] + ".")])])
+                return [head, *self.flat(content["blocks"]), *end]
+            case "Header":
+                return [self.header(content)]
+            case "PressPageBreak" | "PressAppendix":
+                return []
+        return pandoc.walk([block], self.inline)
+
+    def title(self, head: str, inlines: list[Node]) -> Node:
+        tail = pandoc.walk(inlines, self.inline)
+        return para([strong([string(head)]), {"t": "Space"}, *tail])
+
+    def header(self, content: Any) -> Node:
+        level, (_id, _classes, pairs), inlines = content
+        values = dict(pairs)
+        head = values["number"]
+        if head and level == 1:
+            head = f"{values['name']} {head}:"
+        number = [string(head), {"t": "Space"}] if head else []
+        inner = pandoc.walk(inlines, self.inline)
+        return {"t": "Header", "c": [level, ["", [], []], number + inner]}
+
+    def chunk(self, content: Any) -> list[Node]:
+        marker = f"<!--press-cell {content['number']}-->"
+        cell: Node = {"t": "RawBlock", "c": ["gfm", marker]}
+        if not content["eval"]:
+            cell = pandoc.code_block(content["source"], "python")
+        # the cell's own outputs show the blocks, but not their captions
+        captions = [
+            self.caption(block["c"])
+            for block in content["blocks"]
+            if block["t"] == "PressFigure"
+        ]
+        return [cell, *captions]
+
+    def caption(self, content: Any) -> Node:
+        return self.title(f"Figure {content['number']}.", content["caption"])
+
+    def figure(self, content: Any) -> list[Node]:
+        images = [
+            {
+                "t": "Image",
+                "c": [
+                    ["", [], []],
+                    [string(panel["alt"])],
+                    [panel["file"], ""],
+                ],
+            }
+            for panel in content["panels"]
+        ]
+        return [para(images), self.caption(content)]
+
+    def theorem(self, content: Any) -> list[Node]:
+        head = f"{content['kind']} {content['number']}"
+        name = content["name"]
+        inner = [string("("), *name, string(")")] if name else []
+        return [self.title(head, inner), *self.flat(content["blocks"])]
+
+    def inline(self, node: Node) -> Any:
+        content = node.get("c")
+        match node["t"]:
+            case "PressEquation":
+                tex = content["tex"].rstrip()
+                tag = rf"\tag{{{content['number']}}}"
+                return {
+                    "t": "Math",
+                    "c": [{"t": "DisplayMath"}, f"{tex} {tag}"],
+                }
+            case "PressPageRef":
+                return string(str(self.pages.get(content["id"], "?")))
+            case "Link" if content[2][0].startswith("#"):
+                return pandoc.walk(content[1], self.inline)
+            case "Note":
+                inner = pandoc.walk(_inlines(content), self.inline)
+                return [string(" ("), *inner, string(")")]
+        return None
+
+
+def _inlines(blocks: list[Node]) -> list[Node]:
+    """The text of a footnote, its paragraphs joined."""
+    out: list[Node] = []
+    for block in blocks:
+        if block["t"] in ("Para", "Plain"):
+            out += [*([{"t": "Space"}] if out else []), *block["c"]]
+    return out
+
+
+def empty_cell() -> NotebookNode:
+    """A code cell that is not executed."""
+    return new_code_cell()
