@@ -1,0 +1,234 @@
+"""Bounds and likelihoods against models whose likelihood is known."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from aevb import evaluation
+from aevb.errors import UserError
+from aevb.evaluation import (
+    active_units,
+    bernoulli,
+    bounds,
+    evaluate_vae,
+    log_px_by_quadrature,
+    rate_by_dimension,
+)
+from aevb.models import VAE
+from aevb.objectives import bernoulli_log_likelihood, log_normal_pdf
+
+F64 = torch.float64
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class LinearGaussian:
+    """p(z) = N(0, I), p(x | z) = N(W z, s^2 I), so that p(x) is normal."""
+
+    def __init__(self, inputs=5, latents=2, noise=0.7):
+        self.w = torch.randn(inputs, latents, generator=seeded(1), dtype=F64)
+        self.w[:, 1] += 0.5 * self.w[:, 0]  # a correlated posterior
+        self.logvar = torch.tensor(2 * math.log(noise), dtype=F64)
+        precision = torch.eye(latents, dtype=F64) + self.w.T @ self.w * (
+            torch.exp(-self.logvar)
+        )
+        self.cov = torch.linalg.inv(precision)
+        x_cov = torch.eye(inputs, dtype=F64) * torch.exp(self.logvar)
+        self.marginal = torch.distributions.MultivariateNormal(
+            torch.zeros(inputs, dtype=F64), x_cov + self.w @ self.w.T
+        )
+
+    def posterior(self, x):
+        """The exact posterior without its correlation."""
+        mean = x @ self.w @ self.cov * torch.exp(-self.logvar)
+        return mean, self.cov.diagonal().log().expand_as(mean)
+
+    def likelihood(self, x):
+        def log_px_z(z):
+            return log_normal_pdf(x, z @ self.w.T, self.logvar, raxis=-1)
+
+        return log_px_z
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    model = LinearGaussian()
+    torch.manual_seed(0)
+    x = model.marginal.sample((50,))
+    return model, x
+
+
+def repeats(model, x, samples, n=30):
+    """Mean over images of log p(x) and ELBO, for n seeds."""
+    mean, logvar = model.posterior(x)
+    found = [
+        bounds(mean, logvar, model.likelihood(x), samples, seeded(i))
+        for i in range(n)
+    ]
+    return (
+        torch.stack([f.log_px.mean() for f in found]),
+        torch.stack([f.elbo.mean() for f in found]),
+    )
+
+
+def test_importance_sampling_finds_the_linear_gaussian_likelihood(gaussian):
+    model, x = gaussian
+    log_px, elbo = repeats(model, x, samples=2000)
+    exact = model.marginal.log_prob(x).mean()
+    error = log_px.std() / len(log_px) ** 0.5
+    assert error < 0.01
+    assert abs(log_px.mean() - exact) < 3 * error
+    assert elbo.mean() + 3 * elbo.std() / len(elbo) ** 0.5 < exact
+
+
+def test_the_gap_to_the_elbo_is_the_divergence_of_the_posteriors(gaussian):
+    model, x = gaussian
+    mean, logvar = model.posterior(x)
+    exact = torch.distributions.MultivariateNormal(mean, model.cov)
+    q = torch.distributions.MultivariateNormal(
+        mean, torch.diag_embed(logvar.exp())
+    )
+    kl = torch.distributions.kl_divergence(q, exact).mean()
+    _, elbo = repeats(model, x, samples=500)
+    gap = model.marginal.log_prob(x).mean() - elbo
+    assert abs(gap.mean() - kl) < 3 * gap.std() / len(gap) ** 0.5
+
+
+def test_the_bound_tightens_with_more_samples(gaussian):
+    model, x = gaussian
+    means = [repeats(model, x, s)[0].mean() for s in (1, 10, 100, 1000)]
+    assert means == sorted(means)
+    assert means[-1] < model.marginal.log_prob(x).mean() + 0.01
+
+
+def small_vae(latents, inputs=8):
+    """A VAE with a decoder far from constant and a fair encoder."""
+    torch.manual_seed(latents)
+    model = VAE(inputs, [16, 2 * latents]).to(F64)
+    with torch.no_grad():
+        model.decoder[-1].weight.mul_(3)
+    return model.eval()
+
+
+def every_image(inputs=8):
+    images = itertools.product((0.0, 1.0), repeat=inputs)
+    return torch.tensor(list(images), dtype=F64)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_quadrature_gives_probabilities_that_sum_to_one(latents):
+    log_px = log_px_by_quadrature(
+        small_vae(latents), every_image(), 0.25, 8.0, "float32"
+    )
+    assert abs(log_px.exp().sum() - 1) < 1e-10
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_importance_sampling_agrees_with_quadrature(latents):
+    model, x = small_vae(latents), every_image()
+    exact = log_px_by_quadrature(model, x, 0.25, 8.0, "float32").mean()
+    found = [evaluate_vae(model, x, 800, "float32", seed=i) for i in range(12)]
+    nll = torch.tensor([f["test_nll"].value for f in found], dtype=F64)
+    elbo = torch.tensor([f["test_elbo"].value for f in found], dtype=F64)
+    error = nll.std() / len(nll) ** 0.5
+    assert abs(nll.mean() + exact) < 3 * error
+    assert elbo.max() < exact - 0.01
+
+
+def test_quadrature_refuses_three_dimensions():
+    with pytest.raises(UserError, match=r"1 or 2 latent dimensions, not 3"):
+        log_px_by_quadrature(small_vae(3), every_image())
+
+
+def test_the_parts_add_up():
+    metrics = evaluate_vae(small_vae(2), every_image(), 20, "float32")
+    value = {k: v.value for k, v in metrics.items()}
+    elbo = -value["test_rate"] - value["test_distortion"]
+    assert value["test_elbo"] == pytest.approx(elbo, abs=1e-12)
+    gap = -value["test_nll"] - value["test_elbo"]
+    assert value["test_gap"] == pytest.approx(gap, abs=1e-12)
+    assert gap > 0
+    assert metrics["test_nll"].n == 256
+    assert value["importance_samples"] == 20
+
+
+def test_standard_error_is_that_of_the_mean():
+    values = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    estimate = evaluation.mean(values)
+    assert estimate.value == 2.5
+    assert estimate.standard_error == pytest.approx(math.sqrt(5 / 3) / 2)
+    assert estimate.n == 4
+    assert evaluation.mean(values[:1]).standard_error is None
+
+
+def test_the_numbers_do_not_depend_on_what_ran_before():
+    model, x = small_vae(2), every_image()
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = evaluate_vae(model, x, 10, "float32")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(7)
+    assert evaluate_vae(model, x, 10, "float32") == first
+    assert evaluate_vae(model, x, 10, "float32", seed=1) != first
+
+
+def test_memory_does_not_grow_with_the_samples():
+    held = []
+
+    def log_likelihood(z):
+        held.append(z.shape[0] * z.shape[1])
+        return -z.square().sum(dim=-1)
+
+    zeros = torch.zeros(3, 2, dtype=F64)
+    found = bounds(zeros, zeros, log_likelihood, 100_000, seeded())
+    assert sum(held) == 300_000
+    assert max(held) <= evaluation.LATENTS
+    # E exp(-z^2) = 3^-1/2 a dimension
+    assert torch.allclose(found.log_px, zeros[:, 0] - math.log(3), atol=0.01)
+
+
+def test_the_fast_likelihood_is_the_likelihood():
+    model, x = small_vae(2), every_image()[::7]
+    z = torch.randn(3, len(x), 2, dtype=F64, generator=seeded())
+    fast = bernoulli(model, x, "float32")(z)
+    plain = bernoulli_log_likelihood(model.decoder(z), x.expand(3, -1, -1))
+    assert torch.allclose(fast, plain, rtol=0, atol=1e-12)
+
+
+def test_bfloat16_costs_less_than_a_tenth_of_a_nat():
+    model, x = small_vae(2).float(), every_image().float()
+    fine = evaluate_vae(model, x, 50, "float32")["test_nll"].value
+    coarse = evaluate_vae(model, x, 50, "bfloat16")["test_nll"].value
+    assert abs(fine - coarse) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("x", "samples", "message"),
+    [
+        (torch.rand(4, 8), 10, "not binary"),
+        (torch.full((4, 8), math.nan), 10, "not binary"),
+        (torch.ones(0, 8), 10, "no images"),
+        (torch.ones(4, 8), 0, "importance_samples must be positive"),
+    ],
+)
+def test_faulty_input_is_named(x, samples, message):
+    with pytest.raises(UserError, match=message):
+        evaluate_vae(small_vae(2).float(), x, samples)
+
+
+def test_active_units_counts_dimensions_that_vary():
+    mu = torch.randn(1000, 3, generator=seeded())
+    mu *= torch.tensor([1.0, 0.2, 0.05])  # variances 1, 0.04, 0.0025
+    assert active_units(mu).value == 2
+
+
+def test_rates_of_the_dimensions_sum_to_the_rate():
+    mean, logvar = torch.randn(2, 30, 4, dtype=F64, generator=seeded())
+    normal = torch.distributions.Normal
+    q, p = normal(mean, torch.exp(0.5 * logvar)), normal(0.0, 1.0)
+    expected = torch.distributions.kl_divergence(q, p).mean(dim=0)
+    assert torch.allclose(rate_by_dimension(mean, logvar), expected)
