@@ -257,13 +257,14 @@ class Trainer:
             )
 
     def batches(self) -> Iterator[Tensor]:
-        """The batches that are left of the current epoch."""
-        epoch, start = divmod(self.step, self.steps_per_epoch)
-        order = epoch_order(len(self.rows), self.config.seed, epoch)
-        order = order.to(self.device)
+        """The batches that are left of the run."""
         size = self.config.batch_size
-        for i in range(start, self.steps_per_epoch):
-            yield self.rows[order[i * size : (i + 1) * size]]
+        while self.step < self.total_steps:
+            epoch, start = divmod(self.step, self.steps_per_epoch)
+            order = epoch_order(len(self.rows), self.config.seed, epoch)
+            order = order.to(self.device)
+            for i in range(start, self.steps_per_epoch):
+                yield self.rows[order[i * size : (i + 1) * size]]
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
@@ -323,19 +324,18 @@ def fit(
         kept = "no checkpoint was asked for"
     label = task.config.__class__.__name__.removesuffix("Config")
     with Progress(f"train {label}", trainer.total_steps, trainer.step) as bar:
-        clock = time.monotonic()
-        last_saved = clock
-        while trainer.step < trainer.total_steps:
-            for batch in trainer.batches():
-                trainer.take_step(batch)
-                bar.update()
-                now = time.monotonic()
-                if checkpoint and now - last_saved > CHECKPOINT_SECONDS:
-                    trainer.check(kept)
-                    trainer.seconds += now - clock
-                    checkpoints.save(checkpoint, trainer.state())
-                    clock = last_saved = time.monotonic()
-            trainer.check(kept)
-            bar.note(trainer.end_epoch())
+        clock = saved = time.monotonic()
+        for batch in trainer.batches():
+            trainer.take_step(batch)
+            bar.update()
+            if trainer.step % trainer.steps_per_epoch == 0:
+                trainer.check(kept)
+                bar.note(trainer.end_epoch())
+            now = time.monotonic()
+            if checkpoint and now - saved > CHECKPOINT_SECONDS:
+                trainer.check(kept)
+                trainer.seconds += now - clock
+                checkpoints.save(checkpoint, trainer.state())
+                clock = saved = time.monotonic()
         trainer.seconds += time.monotonic() - clock
     return trainer.average.module.eval(), trainer.history, trainer.seconds

@@ -1,0 +1,69 @@
+"""State on disk: whole or absent, and never unpickled."""
+
+import errno
+
+import pytest
+import torch
+
+from aevb import checkpoints
+from aevb.errors import UserError
+
+
+@pytest.fixture
+def state():
+    optimizer = {"state": {0: {"step": torch.tensor(3.0)}}, "groups": [{}]}
+    return {
+        "optimizer": optimizer,
+        "weights": [torch.arange(6.0).reshape(2, 3), None, "text"],
+        "bytes": torch.get_rng_state(),
+        "numbers": {"a": 1, "b": 2.5, "c": True},
+    }
+
+
+def equal(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b) and a.dtype == b.dtype
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+def test_what_is_saved_comes_back(tmp_path, state):
+    checkpoints.save(tmp_path / "s", state)
+    assert equal(checkpoints.load(tmp_path / "s"), state)
+
+
+def test_a_damaged_file_is_named(tmp_path, state):
+    path = tmp_path / "s"
+    checkpoints.save(path, state)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:40], whole[:-1], b"x" + whole[1:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            checkpoints.load(path)
+
+
+def test_no_space_leaves_what_was_there(tmp_path, monkeypatch, state):
+    path = tmp_path / "s"
+    checkpoints.save(path, state)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("aevb.checkpoints.os.fsync", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        checkpoints.save(path, {"weights": torch.zeros(2)})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_is_whole_and_has_no_nan(tmp_path):
+    path = tmp_path / "n.json"
+    checkpoints.write_json(path, {"value": 1.5})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        checkpoints.write_json(path, {"value": float("nan")})
+    assert path.read_text() == '{\n  "value": 1.5\n}\n'
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,221 @@
+"""The training loop: settings, resumption bit for bit, divergence."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+import torch
+
+from aevb import checkpoints, training
+from aevb.errors import UserError
+from aevb.training import Config, fit
+
+CPU = torch.device("cpu")
+
+
+class Line:
+    """Noisy regression on a line: small enough to train in a moment."""
+
+    def __init__(self, **settings):
+        defaults = {"epochs": 3, "batch_size": 10, "lr": 0.05}
+        self.config = Config(**{**defaults, **settings})
+
+    def model(self):
+        return torch.nn.Linear(2, 1)
+
+    def data(self, device):
+        x = torch.randn(103, 2, generator=torch.Generator().manual_seed(7))
+        return x.to(device), x[:20].to(device)
+
+    def loss(self, model, batch):
+        target = batch @ torch.tensor([[2.0], [-1.0]]) + 0.5
+        noise = 0.01 * torch.randn_like(target)
+        return {"loss": (model(batch) - target - noise).square().mean()}
+
+
+class Interrupted(Line):
+    """The same, stopped before the given call of its loss."""
+
+    def __init__(self, at, **settings):
+        super().__init__(**settings)
+        self.left = at
+
+    def loss(self, model, batch):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().loss(model, batch)
+
+
+class Diverging(Line):
+    """The same, with a loss that is not a number at step 10 (its twelfth
+    call: the eleventh is the first epoch's held-out loss)."""
+
+    calls = 0
+
+    def loss(self, model, batch):
+        self.calls += 1
+        terms = super().loss(model, batch)
+        return {"loss": terms["loss"] * (float("nan"), 1)[self.calls != 12]}
+
+
+@pytest.fixture
+def save_always(monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_fit_finds_the_line():
+    model, history, _ = fit(Line(epochs=40), CPU)
+    expected = torch.tensor([2.0, -1.0, 0.5])
+    torch.testing.assert_close(weights(model), expected, atol=0.05, rtol=0)
+    assert history["test_loss"][-1] < 1e-3 < history["test_loss"][0]
+    assert len(history["train_loss"]) == 40
+
+
+def test_same_seed_same_weights_another_seed_others():
+    first, again = (weights(fit(Line(), CPU)[0]) for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, weights(fit(Line(seed=1), CPU)[0]))
+
+
+@pytest.mark.parametrize("at", [1, 9, 10, 11, 25, 31])
+def test_an_interrupted_run_ends_with_the_same_weights(
+    tmp_path, save_always, at
+):
+    whole, history, _ = fit(Line(), CPU)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Interrupted(at), CPU, tmp_path)
+    resumed, resumed_history, _ = fit(Line(), CPU, tmp_path)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert resumed_history == history
+
+
+class Announced(Line):
+    """The same; it tells when it takes its first step."""
+
+    def __init__(self, started, **settings):
+        super().__init__(**settings)
+        self.started = started
+
+    def loss(self, model, batch):
+        self.started.set()
+        return super().loss(model, batch)
+
+
+def train_to_be_killed(folder, started):
+    """A process that checkpoints at every step."""
+    training.CHECKPOINT_SECONDS = 0.0
+    fit(Announced(started, epochs=30), CPU, folder)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_killed_at_twenty_random_moments_the_run_goes_on(tmp_path):
+    whole, history, _ = fit(Line(epochs=30), CPU)
+    context = multiprocessing.get_context("fork")
+    moments = random.Random(0)
+    steps = [0]
+    kills = 0
+    while kills < 20:
+        started = context.Event()
+        child = context.Process(
+            target=train_to_be_killed, args=(tmp_path, started)
+        )
+        child.start()
+        assert started.wait(60)
+        time.sleep(moments.uniform(0.005, 0.06))
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        kills += 1
+        path = tmp_path / "checkpoint.safetensors"
+        if path.exists():
+            steps.append(checkpoints.load(path)["step"])
+    assert steps == sorted(steps)
+    assert steps[-1] > 0
+    resumed, resumed_history, _ = fit(Line(epochs=30), CPU, tmp_path)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert resumed_history == history
+
+
+def test_divergence_names_step_settings_and_checkpoint(tmp_path, save_always):
+    with pytest.raises(UserError) as fault:
+        fit(Diverging(), CPU, tmp_path)
+    message = str(fault.value)
+    assert "diverged at step 10 of 30" in message
+    assert '"lr":0.05' in message
+    assert str(tmp_path) in message
+    step = checkpoints.load(tmp_path / "checkpoint.safetensors")["step"]
+    assert step == 10
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", -3),
+        ("epochs", 2.5),
+        ("epochs", "5"),
+        ("epochs", True),
+        ("batch_size", 0),
+        ("lr", 0.0),
+        ("lr", -1e-3),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("lr", "fast"),
+        ("warmup", 1.0),
+        ("weight_decay", -1.0),
+        ("beta2", 1.0),
+        ("clip", 0.0),
+        ("ema", 1.0),
+        ("train_size", -1),
+        ("seed", -1),
+        ("seed", 0.5),
+        ("device", "gpu"),
+        ("precision", "float8"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(field, value):
+    with pytest.raises(UserError, match=f"^{field}: ") as fault:
+        Config(**{field: value})
+    assert "\n" not in str(fault.value)
+
+
+def test_an_unknown_setting_is_refused_by_name():
+    with pytest.raises(UserError, match="unknown setting 'epoch'"):
+        Config(epoch=3)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match="no cuda"):
+            training.resolve_device("cuda")
+    assert training.resolve_device("cpu").type == "cpu"
+
+
+def test_schedule_rises_to_one_and_falls_to_zero():
+    rates = [training.schedule(s / 1000, 0.1) for s in range(1001)]
+    assert 0 < rates[0] < 0.02
+    assert max(rates) == pytest.approx(1, abs=1e-3)
+    assert rates.index(max(rates)) == 100
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+    assert rates[:101] == sorted(rates[:101])
+    assert rates[100:] == sorted(rates[100:], reverse=True)
+
+
+def test_an_epoch_holds_every_example_once():
+    order = training.epoch_order(50, seed=3, epoch=4)
+    assert sorted(order.tolist()) == list(range(50))
+    assert not torch.equal(order, training.epoch_order(50, 3, 5))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_autocast_takes_the_precision_it_is_told(precision):
+    with training.autocast(CPU, precision):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert str(product.dtype) == f"torch.{precision}"
