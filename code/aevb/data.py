@@ -240,6 +240,7 @@ def _read(home: Path) -> list[np.ndarray] | None:
 def _whole(path: Path) -> np.ndarray | None:
     """The file's bytes if they are the published ones, else None."""
     published = FILES[path.name]
+    # the size first, so that a huge file is never read into memory
     if not path.is_file() or path.stat().st_size != published.size:
         return None
     content = np.fromfile(path, np.uint8)
