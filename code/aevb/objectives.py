@@ -19,6 +19,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from aevb.errors import UserError
 from aevb.models import VAE
 
 Regularizer = Callable[[dict[str, torch.Tensor]], torch.Tensor]
@@ -108,7 +109,12 @@ def negative_elbo(
 
     Returns:
         dict of 0-d means over the batch: loss, rate, distortion (nats).
+
+    Raises:
+        UserError: the batch is empty.
     """
+    if len(x) == 0:
+        raise UserError("the batch is empty; give at least one image")
     mean, logvar = model.encode(x)
     z = model.reparameterize(mean, logvar)
     output = {"z": z, "mean": mean, "logvar": logvar}

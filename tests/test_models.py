@@ -1,0 +1,229 @@
+"""The models, alone and in the notebook that the course hands out."""
+
+import inspect
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+from aevb import models, objectives
+from aevb.models import AE, VAE, ResidualBlock, mlp
+
+mpl.use("agg")
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    return VAE(12, [8, 8, 6])
+
+
+def test_mlp_is_what_its_docstring_says():
+    kinds = [type(layer) for layer in mlp([7, 5, 5, 4])]
+    linear, gelu = torch.nn.Linear, torch.nn.GELU
+    assert kinds == [linear, gelu, ResidualBlock, linear]
+
+
+def test_a_new_residual_block_is_the_identity():
+    h = torch.randn(3, 5)
+    block = ResidualBlock(5)
+    torch.nn.init.zeros_(block.outer.bias)
+    assert torch.equal(block(h), h)
+
+
+def test_ae_goes_there_and_back():
+    x = torch.rand(6, 12)
+    ae = AE(12, [8, 4, 2])
+    output = ae(x)
+    assert output["z"].shape == (6, 2)
+    assert torch.equal(output["imgs"], ae.decode(output["z"]))
+    assert 0 < output["imgs"].min() < output["imgs"].max() < 1
+    widths = [m.out_features for m in ae.decoder if hasattr(m, "out_features")]
+    assert widths == [4, 8, 12]
+
+
+def test_vae_encodes_half_mean_half_log_variance(vae):
+    x = torch.rand(5, 12)
+    mean, logvar = vae.encode(x)
+    assert mean.shape == logvar.shape == (5, 3) == (5, vae.z_size)
+    assert torch.equal(torch.cat([mean, logvar], dim=1), vae.encoder(x))
+
+
+def test_reparameterize_has_the_moments_of_the_posterior(vae):
+    mean = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+    logvar = torch.tensor([[0.0, 1.5, -3.0]], dtype=torch.float64)
+    n = 100_000
+    torch.manual_seed(0)
+    z = vae.reparameterize(mean.expand(n, -1), logvar.expand(n, -1))
+    sigma = torch.exp(0.5 * logvar)
+    standardized = (z - mean) / sigma
+    assert torch.all(standardized.mean(dim=0).abs() < 4 / n**0.5)
+    assert torch.all((standardized.var(dim=0) - 1).abs() < 4 * (2 / n) ** 0.5)
+
+
+def test_reparameterize_lets_gradients_through(vae):
+    mean = torch.zeros(4, 3, requires_grad=True)
+    logvar = torch.zeros(4, 3, requires_grad=True)
+    torch.manual_seed(0)
+    noise = torch.randn(4, 3)
+    torch.manual_seed(0)
+    z = vae.reparameterize(mean, logvar)
+    dmean, dlogvar = torch.autograd.grad(z.sum(), [mean, logvar])
+    assert torch.equal(dmean, torch.ones(4, 3))  # dz/dmu = 1
+    assert torch.allclose(dlogvar, 0.5 * noise)  # dz/dlogvar = sigma eps / 2
+
+
+def test_forward_groups_the_samples_of_an_image(vae):
+    x = torch.rand(5, 12)
+    mean, logvar = vae.encode(x)
+    output = vae(x, n_samples_per_z=4)
+    assert output["imgs"].shape == (5, 12)
+    assert output["z"].shape == (20, 3)
+    for s in range(4):
+        assert torch.equal(output["mean"][s::4], mean)
+        assert torch.equal(output["logvar"][s::4], logvar)
+    decoded = vae.decode(output["z"]).reshape(5, 4, 12)
+    assert torch.allclose(output["imgs"], decoded.mean(dim=1), atol=1e-6)
+
+
+def test_use_sigmoid_and_decode_dim():
+    model = VAE(12, [8, 4], decode_dim=3, use_sigmoid=False)
+    z = torch.randn(5, 2)
+    assert model.decode(z).shape == (5, 3)
+    assert torch.equal(model.decode(z), model.decoder(z))
+    squashed = VAE(12, [8, 4])
+    assert torch.equal(squashed.decode(z), torch.sigmoid(squashed.decoder(z)))
+
+
+def test_an_empty_batch_gives_empty_outputs(vae):
+    output = vae(torch.ones(0, 12))
+    assert output["imgs"].shape == (0, 12)
+    assert output["z"].shape == (0, 3)
+
+
+def test_faults_are_named(vae):
+    with pytest.raises(ValueError, match="must end in an even number"):
+        VAE(12, [8, 3])
+    with pytest.raises(ValueError, match="takes 12 values a row, not 13"):
+        vae(torch.ones(2, 13))
+
+
+COURSE = [
+    models.mlp,
+    models.ResidualBlock,
+    AE,
+    VAE,
+    objectives.log_normal_pdf,
+    objectives.loss_SGVB,
+    objectives.loss_KL_wo_E,
+]
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    """A namespace with the course's imports and our source, nothing else."""
+    names = {}
+    imports = (
+        "import torch\nimport numpy as np\n"
+        "import matplotlib.pyplot as plt\n"
+        "import torch.nn.functional as F\n"
+        "device = torch.device('cpu')\n"
+    )
+    exec(imports, names)
+    for thing in COURSE:
+        exec(inspect.getsource(thing), names)
+    return names
+
+
+def course_loss(model, x, regularizer=None, coeff=1e-3):
+    """Mean squared error less coeff times a regulariser a row."""
+    output = model(x)
+    error = torch.nn.functional.mse_loss(output["imgs"], x)
+    if regularizer is None:
+        return error
+    return torch.mean(error - coeff * regularizer(output))
+
+
+@pytest.mark.parametrize("regularizer", [None, "loss_SGVB", "loss_KL_wo_E"])
+def test_pasted_models_train_with_the_course_objective(notebook, regularizer):
+    torch.manual_seed(0)
+    kind, latent = ("VAE", 4) if regularizer else ("AE", 2)
+    model = notebook[kind](784, [128, 32, 16, latent])
+    assert isinstance(str(model), str)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-8)
+    x = (torch.rand(16, 784) > 0.8).float()
+    losses = []
+    for _ in range(12):
+        loss = course_loss(model, x, notebook.get(regularizer))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+def test_pasted_models_take_the_course_smoke_test(notebook):
+    vae = notebook["VAE"](256, [128, 64, 36, 18, 18])
+    assert vae.z_size == 9
+    with torch.no_grad():
+        output = vae(torch.randn(1, 256))
+    assert output["imgs"].shape == (1, 256)
+    assert output["z"].shape == output["mean"].shape == (1, 9)
+
+
+def test_pasted_models_draw_the_course_grid(notebook):
+    axis, page = np.linspace(-2, 2, 8), np.zeros((224, 224))
+    for name, latent in (("AE", 2), ("VAE", 4)):
+        model = notebook[name](784, [128, 32, 16, latent])
+        for i, y in enumerate(axis):
+            for j, x in enumerate(axis):
+                with torch.no_grad():
+                    digit = model.decode(torch.tensor([[x, y]]).float())
+                rows, columns = i * 28, j * 28
+                page[rows : rows + 28, columns : columns + 28] = (
+                    digit.view(28, 28).cpu().numpy()
+                )
+        assert page.std() > 0
+
+
+def test_pasted_models_reconstruct_as_the_course_does(notebook):
+    images = torch.rand(5, 28, 28)
+    model = notebook["VAE"](784, [128, 32, 16, 4])
+    with torch.no_grad():
+        found = model(images.reshape(5, -1))["imgs"].cpu()
+    assert found.reshape(images.shape).shape == images.shape
+
+
+def test_pasted_losses_agree_as_the_course_checks(notebook):
+    torch.manual_seed(0)
+    vae = notebook["VAE"](784, [128, 32, 16, 4])
+    images, differences = torch.rand(4, 784), []
+    with torch.no_grad():
+        for n in (1, 101, 3901):
+            output = vae(images, n_samples_per_z=n)
+            sampled = notebook["loss_SGVB"](output)
+            exact = notebook["loss_KL_wo_E"](output)
+            assert sampled.shape == exact.shape == (4 * n,)
+            differences.append((sampled.mean() - exact.mean()).item())
+    assert abs(differences[-1]) < 0.01
+
+
+def test_pasted_vae_learns_points_through_sines_and_cosines(notebook):
+    frequencies = 2.0 ** torch.arange(10)
+
+    def encode(points):  # (N, 3) to (N, 60)
+        angles = (points.unsqueeze(-1) * frequencies).flatten(1)
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+    points = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    vae = notebook["VAE"](60, [32, 16, 4], decode_dim=3, use_sigmoid=False)
+    output = vae(encode(points))
+    assert output["imgs"].shape == (30, 3)
+    assert output["imgs"].min() < 0  # no sigmoid: points lie on both sides
+    error = torch.nn.functional.mse_loss(output["imgs"], points)
+    loss = error - 1e-3 * notebook["loss_KL_wo_E"](output).mean()
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert vae.decode(torch.zeros(1, 2)).shape == (1, 3)

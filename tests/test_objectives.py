@@ -1,0 +1,256 @@
+"""The estimators against torch.distributions, at any shape and size."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck
+
+from aevb.errors import UserError
+from aevb.models import VAE
+from aevb.objectives import (
+    bernoulli_log_likelihood,
+    log_normal_pdf,
+    loss_KL_wo_E,
+    loss_SGVB,
+    loss_STL,
+    negative_elbo,
+)
+
+F64 = torch.float64
+REGULARIZERS = [loss_KL_wo_E, loss_SGVB, loss_STL]
+
+
+def normal(mean, logvar):
+    """The same normal, by torch.distributions, a value a dimension."""
+    return torch.distributions.Normal(mean, torch.exp(0.5 * logvar))
+
+
+def standard(mean):
+    return normal(torch.zeros_like(mean), torch.zeros_like(mean))
+
+
+def draw(rows, size, scale, seed, dtype=F64):
+    """A posterior and a sample of it, as the model returns them."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise():
+        return torch.randn(rows, size, generator=generator, dtype=dtype)
+
+    mean, logvar = scale * noise(), scale * noise()
+    z = mean + torch.exp(0.5 * logvar) * noise()
+    return {"z": z, "mean": mean, "logvar": logvar}
+
+
+outputs = st.builds(
+    draw,
+    rows=st.integers(0, 5),
+    size=st.integers(1, 7),
+    scale=st.sampled_from([0.0, 1e-3, 0.1, 1.0, 4.0]),
+    seed=st.integers(0, 1000),
+)
+bounded = settings(max_examples=60, deadline=None)
+
+
+def assert_equal(ours, theirs):
+    assert ours.shape == theirs.shape
+    scale = theirs.abs().clamp(min=1.0)
+    assert torch.all((ours - theirs).abs() <= 1e-10 * scale)
+
+
+@bounded
+@given(outputs)
+def test_log_normal_pdf_is_the_density_of_torch(output):
+    z, mean, logvar = output["z"], output["mean"], output["logvar"]
+    ours = log_normal_pdf(z, mean, logvar)
+    assert_equal(ours, normal(mean, logvar).log_prob(z).sum(dim=1))
+
+
+@bounded
+@given(outputs)
+def test_log_normal_pdf_takes_scalars_and_other_axes(output):
+    z, zero = output["z"], torch.tensor(0.0, dtype=F64)
+    theirs = standard(z).log_prob(z).sum(dim=1)
+    assert_equal(log_normal_pdf(z, zero, zero), theirs)
+    assert_equal(log_normal_pdf(z.T, zero, zero, raxis=0), theirs)
+
+
+@bounded
+@given(outputs)
+def test_loss_sgvb_is_the_log_ratio_of_prior_and_posterior(output):
+    z, mean, logvar = output["z"], output["mean"], output["logvar"]
+    log_ratio = standard(z).log_prob(z) - normal(mean, logvar).log_prob(z)
+    assert_equal(loss_SGVB(output), log_ratio.sum(dim=1))
+
+
+@bounded
+@given(outputs)
+def test_loss_kl_wo_e_is_minus_the_divergence_of_torch(output):
+    mean, logvar = output["mean"], output["logvar"]
+    kl = torch.distributions.kl_divergence(
+        normal(mean, logvar), standard(mean)
+    )
+    assert_equal(loss_KL_wo_E(output), -kl.sum(dim=1))
+
+
+@bounded
+@given(outputs)
+def test_minus_a_divergence_is_never_positive(output):
+    assert torch.all(loss_KL_wo_E(output) <= 1e-12)
+
+
+def test_the_divergence_of_the_prior_is_zero():
+    zeros = torch.zeros(3, 2, dtype=F64)
+    at_prior = {"z": zeros + 1.0, "mean": zeros, "logvar": zeros}
+    assert torch.equal(loss_KL_wo_E(at_prior), zeros[:, 0])
+    assert torch.equal(loss_SGVB(at_prior), zeros[:, 0])
+
+
+def test_the_mean_of_loss_sgvb_is_loss_kl_wo_e():
+    output = draw(1, 3, 1.0, seed=5)
+    many = {k: v.expand(200_000, -1) for k, v in output.items()}
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(200_000, 3, generator=generator, dtype=F64)
+    many["z"] = many["mean"] + torch.exp(0.5 * many["logvar"]) * noise
+    values = loss_SGVB(many)
+    error = values.std() / len(values) ** 0.5
+    assert abs(values.mean() - loss_KL_wo_E(output)) < 3 * error
+
+
+def test_sticking_the_landing_has_no_score_term():
+    """At q(z | x) = p(z) its gradient is zero for every sample."""
+    mean = torch.zeros(4, 2, dtype=F64, requires_grad=True)
+    logvar = torch.zeros(4, 2, dtype=F64, requires_grad=True)
+    z = mean + torch.exp(0.5 * logvar) * draw(4, 2, 1.0, 0)["z"]
+    output = {"z": z, "mean": mean, "logvar": logvar}
+    assert torch.equal(loss_STL(output), loss_SGVB(output))
+    stl = torch.autograd.grad(
+        loss_STL(output).sum(), [mean, logvar], retain_graph=True
+    )
+    sgvb = torch.autograd.grad(loss_SGVB(output).sum(), [mean, logvar])
+    assert all(g.abs().max() < 1e-14 for g in stl)
+    assert all(g.abs().max() > 0.1 for g in sgvb)
+
+
+@bounded
+@given(
+    st.integers(0, 4),
+    st.integers(1, 9),
+    st.sampled_from([0.0, 1.0, 10.0, 30.0]),
+    st.integers(0, 1000),
+)
+def test_bernoulli_is_that_of_torch(rows, pixels, scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (rows, pixels)
+    logits = scale * torch.randn(shape, generator=generator, dtype=F64)
+    x = torch.randint(2, shape, generator=generator).to(F64)
+    theirs = torch.distributions.Bernoulli(logits=logits).log_prob(x)
+    ours = bernoulli_log_likelihood(logits, x)
+    assert_equal(ours, theirs.sum(dim=1))
+
+
+def test_gradients_are_those_of_finite_differences():
+    output = draw(3, 2, 0.5, seed=1)
+    leaves = [output[k].clone().requires_grad_() for k in output]
+    for loss in (loss_SGVB, loss_KL_wo_E):
+
+        def value(z, mean, logvar, loss=loss):
+            return loss({"z": z, "mean": mean, "logvar": logvar})
+
+        assert gradcheck(value, leaves)
+    assert gradcheck(log_normal_pdf, leaves)
+    x = (output["z"] > 0).to(F64)
+    assert gradcheck(
+        lambda logits: bernoulli_log_likelihood(logits, x), leaves[:1]
+    )
+
+
+def assert_finite_with_gradient(value, leaves):
+    gradients = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
+    assert torch.all(torch.isfinite(value))
+    assert all(torch.isfinite(g).all() for g in gradients if g is not None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("logvar", [-80.0, 0.0, 80.0])
+@pytest.mark.parametrize("mean", [-100.0, 0.0, 1e4])
+@pytest.mark.parametrize("loss", REGULARIZERS)
+def test_extreme_posteriors_are_finite(loss, mean, logvar, dtype):
+    mu = torch.full((4, 2), mean, dtype=dtype, requires_grad=True)
+    lv = torch.full((4, 2), logvar, dtype=dtype, requires_grad=True)
+    z = mu + torch.exp(0.5 * lv) * draw(4, 2, 1.0, 0, dtype)["z"]
+    value = loss({"z": z, "mean": mu, "logvar": lv})
+    assert_finite_with_gradient(value, [mu, lv])
+
+
+@pytest.mark.parametrize("scale", [-1e4, 1e4])
+def test_extreme_logits_are_finite_and_exact(scale):
+    logits = torch.full((2, 6), scale, requires_grad=True)
+    x = torch.tensor([[0.0] * 6, [1.0] * 6])
+    value = bernoulli_log_likelihood(logits, x)
+    assert_finite_with_gradient(value, [logits])
+    right = int(scale > 0)
+    assert value[right].item() == 0
+    assert value[1 - right].item() == -6e4
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    return VAE(12, [8, 4])
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_minus_the_loss_is_the_elbo(vae, regularizer):
+    x = (torch.rand(5, 12) > 0.5).float()
+    torch.manual_seed(1)
+    terms = negative_elbo(vae, x, regularizer)
+    torch.manual_seed(1)
+    output = vae(x)
+    p_x = torch.distributions.Bernoulli(vae.decode(output["z"]))
+    elbo = p_x.log_prob(x).sum(dim=1) + regularizer(output)
+    assert torch.allclose(-terms["loss"], elbo.mean(), atol=1e-5)
+    assert torch.allclose(
+        terms["loss"], terms["rate"] + terms["distortion"], atol=1e-5
+    )
+
+
+def test_coeff_weighs_the_rate_alone(vae):
+    x = (torch.rand(5, 12) > 0.5).float()
+    torch.manual_seed(1)
+    terms = negative_elbo(vae, x, coeff=0.25)
+    expected = terms["distortion"] + 0.25 * terms["rate"]
+    assert torch.allclose(terms["loss"], expected)
+
+
+@pytest.mark.parametrize("logvar", [-80.0, 80.0])
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_the_loss_survives_an_extreme_encoder(vae, regularizer, logvar):
+    last = vae.encoder[-1]
+    with torch.no_grad():
+        last.bias[2:] = logvar
+        last.weight.zero_()
+        vae.decoder[-1].weight.mul_(100)
+    terms = negative_elbo(vae, torch.ones(3, 12), regularizer)
+    assert_finite_with_gradient(terms["loss"], list(vae.parameters()))
+
+
+def test_an_empty_batch_is_refused(vae):
+    with pytest.raises(UserError, match="the batch is empty"):
+        negative_elbo(vae, torch.ones(0, 12))
+
+
+def test_a_wrong_size_is_named(vae):
+    with pytest.raises(ValueError, match="takes 12 values a row, not 11"):
+        negative_elbo(vae, torch.ones(3, 11))
+    with pytest.raises(ValueError, match="must be the same as"):
+        bernoulli_log_likelihood(torch.zeros(3, 4), torch.zeros(3, 5))
+
+
+def test_nan_is_never_hidden(vae):
+    """A loss that is not finite stays so: `training.fit` stops at it."""
+    x = torch.ones(3, 12)
+    x[1, 2] = math.nan
+    assert torch.isnan(negative_elbo(vae, x)["loss"])
