@@ -17,9 +17,8 @@ from typing import Any
 
 import nbformat
 import yaml
-from pypdf import PdfReader
 
-from press import execute, features, figures, notebook, pandoc, reader, typeset
+from press import execute, figures, notebook, pandoc, reader, typeset
 from press.crossref import Numbers
 from press.errors import PressError
 from press.execute import Event, Executed, Inline
@@ -54,7 +53,6 @@ def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
     if not path.is_file():
         raise PressError(f"{path}: there is no such document.")
     document = reader.read(path.resolve())
-    document.meta = {**_project(document.folder), **document.meta}
     work = Build(document)
     names = _names(document)
     bibliography = _bibliography(work)
@@ -74,17 +72,6 @@ def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
 
 
 # ---- what the document asks for ---------------------------------------
-
-
-def _project(folder: Path) -> dict[str, Any]:
-    """The keys that _quarto.yml sets for every document of the folder."""
-    path = folder / "_quarto.yml"
-    if not path.is_file():
-        return {}
-    try:
-        return yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PressError(f"_quarto.yml: not valid YAML ({error}).") from error
 
 
 def _names(document: Document) -> dict[str, str]:
@@ -410,7 +397,7 @@ def _typeset(
     bibliography: list[str],
     hashes: dict[str, str],
 ) -> dict[str, int]:
-    """Write the PDF into the stage; returns each label's page."""
+    """Write the PDF into the stage; returns the referenced pages."""
     for name, data in work.files.items():
         (stage / name).parent.mkdir(exist_ok=True)
         (stage / name).write_bytes(data)
@@ -420,10 +407,9 @@ def _typeset(
         tree, work.document.folder, bibliography, keywords
     )
     (stage / "report.typ").write_text(source, "utf-8")
-    typeset.compile_pdf(
+    return typeset.compile_pdf(
         stage / "report.typ", stage / "report.pdf", _timestamp(work.document)
     )
-    return _pages(stage / "report.pdf")
 
 
 def _copy_images(work: Build, tree: Node, stage: Path) -> None:
@@ -454,17 +440,6 @@ def _timestamp(document: Document) -> int:
     return int(datetime.datetime.combine(day, noon).timestamp())
 
 
-def _pages(pdf: Path) -> dict[str, int]:
-    """The page of every named destination."""
-    document = PdfReader(pdf)
-    out = {}
-    for name, target in document.named_destinations.items():
-        number = document.get_destination_page_number(target)
-        if number is not None:
-            out[name] = number + 1
-    return out
-
-
 def _publish(work: Build, stage: Path, names: dict[str, str]) -> list[Path]:
     """Move everything into place; remove figures that are no longer made."""
     folder = work.document.folder
@@ -493,6 +468,3 @@ def _previous_figures(path: Path) -> set[str]:
         for name in names
         if isinstance(name, str) and re.fullmatch(r"figures/[\w.-]+", name)
     }
-
-
-assert features.accepts("key", "output-file")

@@ -116,6 +116,8 @@ class Numbers:
     def _reference(self, node: Node) -> list[Node] | None:
         if node["t"] == "PressPageRef":
             self.target(node["c"]["id"])
+        if node["t"] == "Link" and node["c"][2][0].startswith("#"):
+            self.target(node["c"][2][0][1:])
         if node["t"] != "PressRef":
             return None
         return list(self._links(node["c"]["ids"], node["c"]["bare"]))

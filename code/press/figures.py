@@ -66,7 +66,7 @@ def _width(png: bytes, svg: bytes) -> float:
 
 def _repacked(png: bytes, scale: float) -> bytes:
     """The same picture without dates, smaller by `scale`, well packed."""
-    image = Image.open(io.BytesIO(png))
+    image: Image.Image = Image.open(io.BytesIO(png))
     if image.mode == "RGBA":
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")

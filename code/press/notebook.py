@@ -7,57 +7,89 @@ theorems and captions are written out, footnotes stand below their cell.
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from press import execute, pandoc
 from press.pandoc import Node, emph, para, string, strong
 
-_CELL = re.compile(r"^<!--press-cell (\d+)-->$", re.MULTILINE)
-_FORMAT = "gfm+tex_math_dollars-raw_html-footnotes"
+_MARK = re.compile(r"^<!--press-(cell|output|text) (\d+)-->$", re.MULTILINE)
+_FORMAT = "gfm-tex_math_gfm+tex_math_dollars-raw_html-footnotes"
+
+
+class Part(NamedTuple):
+    """A piece of the notebook: a text, a cell, or the output of a cell."""
+
+    kind: str  # "text", "cell" or "output"
+    number: int
+    text: str
 
 
 def markdown(
     tree: Node, folder: Path, bibliography: list[str], pages: dict[str, int]
-) -> list[str | int]:
-    """The document as texts, and between them the numbers of its chunks."""
-    blocks = _Lower(pages).flat(tree["blocks"])
+) -> list[Part]:
+    """The document's texts and cells in their order."""
+    blocks = [*_title(tree["meta"]), *_Lower(pages).flat(tree["blocks"])]
     lowered = {**tree, "meta": _meta(tree), "blocks": blocks}
     arguments = ["-f", "json", "-t", _FORMAT, "--wrap=none", *bibliography]
     text = pandoc.run(json.dumps(lowered), *arguments, folder=folder)
-    parts = _CELL.split(text)
-    return [
-        int(part) if index % 2 else part.strip()
-        for index, part in enumerate(parts)
-        if index % 2 or part.strip()
+    pieces = ["text", "0", *_MARK.split(text)]
+    if pieces[2].strip() == "":
+        pieces = pieces[3:]
+    parts = [
+        Part(kind, int(number), piece.strip())
+        for kind, number, piece in zip(*[iter(pieces)] * 3, strict=True)
     ]
+    return [part for part in parts if part.text or part.kind == "cell"]
+
+
+def _title(meta: Node) -> list[Node]:
+    """The notebook's first lines."""
+    out: list[Node] = []
+    if "title" in meta:
+        title = ["", [], []], meta["title"]["c"]
+        out.append({"t": "Header", "c": [1, *title]})
+    for key in ("subtitle", "author", "date"):
+        if key in meta and meta[key]["t"] == "MetaInlines":
+            out.append(para(meta[key]["c"]))
+    return out
 
 
 def _meta(tree: Node) -> Node:
     """Only what the bibliography needs."""
-    keys = ("nocite", "link-citations", "lang")
+    keys = ("nocite", "lang")
     return {k: v for k, v in tree["meta"].items() if k in keys}
 
 
 def notebook(
-    parts: list[str | int],
+    parts: list[Part],
     executed: execute.Executed,
     metadata: dict[str, Any],
 ) -> NotebookNode:
     """The notebook of these parts; every id and count is reproducible."""
     cells = [executed.first]
     for part in parts:
-        if isinstance(part, str):
-            cells.append(new_markdown_cell(part))
-        elif part in executed.cells:
-            cells.append(executed.cells[part])
+        if part.kind == "cell":
+            cells.append(executed.cells[part.number])
+        if part.kind == "output":
+            cell = executed.cells[part.number]
+            cell.outputs = _rendered(cell.outputs, part.text)
+        elif part.text:
+            cells.append(new_markdown_cell(part.text))
     for index, cell in enumerate(cells):
         cell["id"] = f"cell-{index}"
     return new_notebook(
         cells=cells, metadata={**execute.kernel_metadata(), **metadata}
     )
+
+
+def _rendered(outputs: list[Any], text: str) -> list[Any]:
+    """The outputs of an asis chunk: the Markdown it printed, rendered."""
+    kept = [o for o in outputs if o["output_type"] != "stream"]
+    data = {"text/markdown": text, "text/plain": text}
+    return [new_output("display_data", data=data), *kept]
 
 
 class _Lower:
@@ -74,7 +106,7 @@ class _Lower:
         return out
 
     def block(self, block: Node) -> list[Node]:
-        content = block.get("c")
+        content: Any = block.get("c")
         match block["t"]:
             case "PressChunk":
                 return self.chunk(content)
@@ -112,11 +144,14 @@ class _Lower:
         return {"t": "Header", "c": [level, ["", [], []], number + inner]}
 
     def chunk(self, content: Any) -> list[Node]:
-        marker = f"<!--press-cell {content['number']}-->"
-        cell: Node = {"t": "RawBlock", "c": ["gfm", marker]}
+        number = content["number"]
         if not content["eval"]:
-            cell = pandoc.code_block(content["source"], "python")
-        # the cell's own outputs show the blocks, but not their captions
+            return [pandoc.code_block(content["source"], "python")]
+        cell = _mark("cell", number)
+        if content["asis"]:
+            output = self.flat(content["blocks"])
+            return [cell, _mark("output", number), *output, _mark("text", 0)]
+        # the cell's own outputs show the figures, but not their captions
         captions = [
             self.caption(block["c"])
             for block in content["blocks"]
@@ -125,7 +160,12 @@ class _Lower:
         return [cell, *captions]
 
     def caption(self, content: Any) -> Node:
-        return self.title(f"Figure {content['number']}.", content["caption"])
+        inlines = list(content["caption"])
+        for panel in content["panels"]:
+            if panel["letter"] and panel["caption"]:
+                letter = [{"t": "Space"}, string(panel["letter"])]
+                inlines += [*letter, {"t": "Space"}, *panel["caption"]]
+        return self.title(f"Figure {content['number']}.", inlines)
 
     def figure(self, content: Any) -> list[Node]:
         images = [
@@ -148,7 +188,7 @@ class _Lower:
         return [self.title(head, inner), *self.flat(content["blocks"])]
 
     def inline(self, node: Node) -> Any:
-        content = node.get("c")
+        content: Any = node.get("c")
         match node["t"]:
             case "PressEquation":
                 tex = content["tex"].rstrip()
@@ -176,6 +216,6 @@ def _inlines(blocks: list[Node]) -> list[Node]:
     return out
 
 
-def empty_cell() -> NotebookNode:
-    """A code cell that is not executed."""
-    return new_code_cell()
+def _mark(kind: str, number: int) -> Node:
+    text = f"<!--press-{kind} {number}-->"
+    return {"t": "RawBlock", "c": ["gfm", text]}

@@ -107,11 +107,33 @@ def read(path: Path) -> Document:
     lines = list(_lines(path, path.parent, ()))
     start, meta = _front_matter(lines)
     _check_keys(meta, "key", lines[:start])
+    meta = _merged(_project(path.parent), meta)
     _check_keys(meta.get("execute") or {}, "execute", lines[:start])
     document = Document(path, meta, lines)
     defaults = meta.get("execute") or {}
     document.markdown = "\n".join(_body(document, start, defaults)) + "\n"
     return document
+
+
+def _merged(project: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """The project's keys, and over them the document's own."""
+    out = {**project, **own}
+    for key in project.keys() & own.keys():
+        if isinstance(project[key], dict) and isinstance(own[key], dict):
+            out[key] = {**project[key], **own[key]}
+    return out
+
+
+def _project(folder: Path) -> dict[str, Any]:
+    """The keys that _quarto.yml sets for every document of the folder."""
+    path = folder / "_quarto.yml"
+    if not path.is_file():
+        return {}
+    texts = _text(path, path.name).split("\n")
+    lines = [Line(path.name, n, text) for n, text in enumerate(texts, 1)]
+    values = _yaml(lines, texts)
+    _check_keys(values, "key", lines)
+    return values
 
 
 def _lines(

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from press import features, pandoc
+from press import features, mathematics, pandoc
 from press.errors import PressError
 from press.pandoc import Node
 
@@ -317,10 +317,9 @@ class Structure:
         return [inline]
 
     def inline_math(self, inline: Node) -> list[Node]:
-        tex = inline["c"][1]
-        for bad in ("{python}", r"\label", r"\tag", r"\begin{align}"):
-            if bad in tex:
-                raise self.fault(bad, f"`{bad}` cannot stand inside math")
+        bad = mathematics.traps(inline["c"][1])
+        if bad:
+            raise self.fault(bad, f"`{bad}` cannot stand inside math")
         return [inline]
 
     def inline_code(self, inline: Node) -> list[Node]:

@@ -6,28 +6,52 @@ the functions of that template.
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typst
 
-from press import pandoc
+from press import mathematics, pandoc
 from press.errors import PressError
 from press.pandoc import Node, para
 
 TEMPLATE = Path(__file__).parent / "template.typ"
 
 
-def lower(blocks: list[Node]) -> list[Node]:
-    """Press's nodes as calls of the template's functions."""
-    return pandoc.walk(blocks, _lower)
+def typst_source(
+    tree: Node, folder: Path, bibliography: list[str], keywords: list[str]
+) -> str:
+    """The Typst source of a page tree."""
+    formulas = [tex for node in pandoc.nodes(tree) for tex in _tex(node)]
+    translated = mathematics.typst(formulas, folder)
+    lower = _Lower(dict(zip(formulas, translated, strict=True)))
+    lowered = {
+        **tree,
+        "meta": lower(tree["meta"]),
+        "blocks": lower(tree["blocks"]),
+    }
+    arguments = ["-f", "json", "-t", "typst-citations", "--wrap=none"]
+    arguments += ["--template", str(TEMPLATE), *bibliography]
+    for keyword in keywords:
+        arguments += ["-V", f"keyword={_string(keyword)}"]
+    for author in _authors(tree["meta"].get("author")):
+        arguments += ["-V", f"author-string={_string(author)}"]
+    return pandoc.run(json.dumps(lowered), *arguments, folder=folder)
 
 
-def _lower(node: Node) -> Any:
+def _tex(node: Node) -> Iterator[str]:
     if node["t"] == "Math":
-        return _math(node)
-    method = _LOWER.get(node["t"])
-    return method(node["c"]) if method else None
+        yield node["c"][1]
+    elif node["t"] == "PressEquation":
+        yield node["c"]["tex"]
+
+
+def _authors(meta: Node | None) -> list[str]:
+    if not meta:
+        return []
+    many = meta["c"] if meta["t"] == "MetaList" else [meta]
+    return [pandoc.text(author["c"]) for author in many]
 
 
 def _raw(text: str) -> Node:
@@ -48,45 +72,104 @@ def _call(name: str, *arguments: str) -> str:
     return f"#{name}({', '.join(arguments)})"
 
 
-def _math(node: Node) -> Node:
-    """Pandoc makes a wide negative space of `\\!` for Typst: leave it out."""
-    kind, tex = node["c"]
-    return {"t": "Math", "c": [kind, tex.replace(r"\!", "")]}
+class _Lower:
+    """Press's nodes as calls of the template's functions."""
 
+    def __init__(self, formulas: dict[str, str]) -> None:
+        self.formulas = formulas
 
-def _header(content: Any) -> Node:
-    level, (id_, _classes, pairs), inlines = content
-    values = dict(pairs)
-    number, name = values["number"], values["name"]
-    call = _call(
-        "press-heading",
-        str(level),
-        _string(number),
-        _string(name),
-        _string(id_),
-    )
-    return para([_raw(call + "["), *lower(inlines), _raw("]")])
+    def __call__(self, tree: Any) -> Any:
+        return pandoc.walk(tree, self.node)
 
+    def node(self, node: Node) -> Any:
+        method = getattr(self, node["t"].lower(), None)
+        return method(node.get("c")) if method else None
 
-def _chunk(content: Any) -> list[Node]:
-    code = content["code"]
-    shown = [pandoc.code_block(code, "python")] if code else []
-    return [*shown, *lower(content["blocks"])]
+    def math(self, content: Any) -> Node:
+        kind, tex = content
+        return self.formula(tex, block=kind["t"] == "DisplayMath")
 
+    def formula(self, tex: str, block: bool) -> Node:
+        """A formula; its TeX is what a screen reader says."""
+        space = " " if block else ""
+        math = f"${space}{self.formulas[tex]}{space}$"
+        flag = "true" if block else "false"
+        call = _call("press-math", _string(tex), flag)
+        return _raw(f"{call}[{math}]")
 
-def _figure(content: Any) -> Node:
-    panels = "".join(_panel(panel) + ", " for panel in content["panels"])
-    call = _call(
-        "press-figure",
-        _string(content["number"]),
-        _string(content["id"]),
-        str(content["columns"]),
-        f"({panels})",
-    )
-    inlines = [_raw(call + "["), *lower(content["caption"])]
-    for panel in content["panels"]:
-        inlines += [_raw("]["), *lower(panel["caption"])]
-    return para([*inlines, _raw("]")])
+    def header(self, content: Any) -> Node:
+        level, (id_, _classes, pairs), inlines = content
+        values = dict(pairs)
+        call = _call(
+            "press-heading",
+            str(level),
+            _string(values["number"]),
+            _string(values["name"]),
+            _string(id_),
+        )
+        return para([_raw(call + "["), *self(inlines), _raw("]")])
+
+    def presschunk(self, content: Any) -> list[Node]:
+        code = content["code"]
+        shown = [pandoc.code_block(code, "python")] if code else []
+        return [*shown, *self(content["blocks"])]
+
+    def pressfigure(self, content: Any) -> Node:
+        panels = "".join(_panel(panel) + ", " for panel in content["panels"])
+        call = _call(
+            "press-figure",
+            _string(content["number"]),
+            _string(content["id"]),
+            str(content["columns"]),
+            f"({panels})",
+        )
+        inlines = [_raw(call + "["), *self(content["caption"])]
+        for panel in content["panels"]:
+            inlines += [_raw("]["), *self(panel["caption"])]
+        return para([*inlines, _raw("]")])
+
+    def presstable(self, content: Any) -> list[Node]:
+        call = _call(
+            "press-table", _string(content["number"]), _string(content["id"])
+        )
+        return [
+            para([_raw(call + "["), *self(content["caption"]), _raw("][")]),
+            *self([content["table"]]),
+            _raw_block("]"),
+        ]
+
+    def presstheorem(self, content: Any) -> list[Node]:
+        call = _call(
+            "press-theorem",
+            _string(content["kind"]),
+            _string(content["number"]),
+            _string(content["id"]),
+        )
+        return [
+            para([_raw(call + "["), *self(content["name"]), _raw("][")]),
+            *self(content["blocks"]),
+            _raw_block("]"),
+        ]
+
+    def pressproof(self, content: Any) -> list[Node]:
+        call = _call("press-proof", _string(content["kind"]))
+        blocks = self(content["blocks"])
+        return [_raw_block(call + "["), *blocks, _raw_block("]")]
+
+    def pressequation(self, content: Any) -> list[Node]:
+        number, label = f"({content['number']})", content["id"]
+        call = _call("press-equation", _string(number), _string(label))
+        formula = self.formula(content["tex"], block=True)
+        return [_raw(call + "["), formula, _raw("]")]
+
+    def presspageref(self, content: Any) -> Node:
+        return _raw(_call("press-page", _string(content["id"])))
+
+    def presspagebreak(self, _content: Any) -> Node:
+        return _raw_block("#pagebreak(weak: true)")
+
+    def pressappendix(self, _content: Any) -> list[Node]:
+        return []
 
 
 def _panel(panel: dict[str, Any]) -> str:
@@ -98,93 +181,11 @@ def _panel(panel: dict[str, Any]) -> str:
     )
 
 
-def _table(content: Any) -> list[Node]:
-    call = _call(
-        "press-table", _string(content["number"]), _string(content["id"])
-    )
-    caption = lower(content["caption"])
-    return [
-        para([_raw(call + "["), *caption, _raw("][")]),
-        *lower([content["table"]]),
-        _raw_block("]"),
-    ]
+def compile_pdf(source: Path, pdf: Path, timestamp: int) -> dict[str, int]:
+    """Compile a Typst file; returns the page that each page reference names.
 
-
-def _theorem(content: Any) -> list[Node]:
-    call = _call(
-        "press-theorem",
-        _string(content["kind"]),
-        _string(content["number"]),
-        _string(content["id"]),
-    )
-    name = lower(content["name"])
-    return [
-        para([_raw(call + "["), *name, _raw("][")]),
-        *lower(content["blocks"]),
-        _raw_block("]"),
-    ]
-
-
-def _proof(content: Any) -> list[Node]:
-    call = _call("press-proof", _string(content["kind"]))
-    return [
-        _raw_block(call + "["),
-        *lower(content["blocks"]),
-        _raw_block("]"),
-    ]
-
-
-def _equation(content: Any) -> list[Node]:
-    call = _call(
-        "press-equation",
-        _string(f"({content['number']})"),
-        _string(content["id"]),
-    )
-    math = {"t": "Math", "c": [{"t": "DisplayMath"}, content["tex"]]}
-    return [_raw(call + "["), _math(math), _raw("]")]
-
-
-def _page_ref(content: Any) -> Node:
-    return _raw(_call("press-page", f"<{content['id']}>"))
-
-
-_LOWER: dict[str, Any] = {
-    "Header": _header,
-    "PressChunk": _chunk,
-    "PressFigure": _figure,
-    "PressTable": _table,
-    "PressTheorem": _theorem,
-    "PressProof": _proof,
-    "PressEquation": _equation,
-    "PressPageRef": _page_ref,
-    "PressPageBreak": lambda _: _raw_block("#pagebreak(weak: true)"),
-    "PressAppendix": lambda _: [],
-}
-
-
-def typst_source(
-    tree: Node, folder: Path, bibliography: list[str], keywords: list[str]
-) -> str:
-    """The Typst source of a page tree."""
-    lowered = {**tree, "blocks": lower(tree["blocks"])}
-    arguments = ["-f", "json", "-t", "typst-citations", "--wrap=none"]
-    arguments += ["--template", str(TEMPLATE), *bibliography]
-    for keyword in keywords:
-        arguments += ["-V", f"keyword={_string(keyword)}"]
-    for author in _authors(tree["meta"].get("author")):
-        arguments += ["-V", f"author-string={_string(author)}"]
-    return pandoc.run(json.dumps(lowered), *arguments, folder=folder)
-
-
-def _authors(meta: Node | None) -> list[str]:
-    if not meta:
-        return []
-    many = meta["c"] if meta["t"] == "MetaList" else [meta]
-    return [pandoc.text(author["c"]) for author in many]
-
-
-def compile_pdf(source: Path, pdf: Path, timestamp: int) -> None:
-    """Compile a Typst file; fonts are those that the typst wheel carries."""
+    Fonts are those that the typst wheel carries.
+    """
     try:
         compiler = typst.Compiler(
             str(source), root=str(source.parent), ignore_system_fonts=True
@@ -192,10 +193,22 @@ def compile_pdf(source: Path, pdf: Path, timestamp: int) -> None:
         _, warnings = compiler.compile_with_warnings(
             output=str(pdf), format="pdf", timestamp=timestamp
         )
+        found = json.loads(compiler.query("<press-page>", field="value"))
+        wide = json.loads(compiler.query("<press-wide>", field="value"))
     except typst.TypstError as error:
         raise PressError(f"Typst: {_diagnostic(error)}") from error
     for warning in warnings:
         raise PressError(f"Typst warns: {_diagnostic(warning)}")
+    if wide:
+        raise PressError(
+            f"the formula `{_start(wide[0])}` is wider than the page; break "
+            "it with \\\\ inside aligned."
+        )
+    return {item["label"]: item["page"] for item in found}
+
+
+def _start(text: str) -> str:
+    return text if len(text) < 60 else text[:57] + "..."
 
 
 def _diagnostic(error: Any) -> str:
