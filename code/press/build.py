@@ -37,12 +37,20 @@ class Build:
 
     document: Document
     events: list[Event] = field(default_factory=list)
-    outputs: str = ""  # all that the chunks printed, to find faults in
+    outputs: dict[str, str] = field(default_factory=dict)  # by chunk's place
     files: dict[str, bytes] = field(default_factory=dict)  # figures, by path
 
+    def place(self, words: str) -> str:
+        """Where these words stand: in the source, or in a chunk's output."""
+        found = self.document.find(words)
+        for place, output in self.outputs.items():
+            if not found and words and words in output:
+                return f"{place} (in its output)"
+        return found or self.document.path.name
+
     def fault(self, words: str, message: str) -> PressError:
-        """An error at the place in the source where these words stand."""
-        return PressError(f"{self.document.place(words)}: {message}.")
+        """An error at the place where these words stand."""
+        return PressError(f"{self.place(words)}: {message}.")
 
 
 def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
@@ -56,19 +64,43 @@ def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
     work = Build(document)
     names = _names(document)
     bibliography = _bibliography(work)
-    with _staging(document.folder, names) as staging:
-        tree = _source_tree(work)
-        executed = execute.execute(document, work.events)
-        tree = _press_tree(work, tree, executed)
-        hashes = {**provenance(document), **(extra or {})}
-        stage = Path(staging)
-        pages = _typeset(work, tree, stage, bibliography, hashes)
-        parts = notebook.markdown(tree, document.folder, bibliography, pages)
-        metadata = {"provenance": hashes, "figures": sorted(work.files)}
-        book = notebook.notebook(parts, executed, metadata)
-        nbformat.validate(book)
-        nbformat.write(book, stage / "report.ipynb")
-        return _publish(work, stage, names)
+    with _staging(document.folder, names) as stage:
+        try:
+            return _build(work, Path(stage), names, bibliography, extra or {})
+        except pandoc.Refusal as refusal:
+            raise work.fault(refusal.words, f"Pandoc: {refusal}") from refusal
+
+
+def _build(
+    work: Build,
+    stage: Path,
+    names: dict[str, str],
+    bibliography: list[str],
+    extra: dict[str, str],
+) -> list[Path]:
+    folder = work.document.folder
+    tree = _source_tree(work)
+    executed = execute.execute(work.document, work.events)
+    tree = _press_tree(work, tree, executed)
+    _check_citations(work, tree, bibliography)
+    hashes = {**provenance(work.document), **extra}
+    pages = _typeset(work, tree, stage, bibliography, hashes)
+    parts = notebook.markdown(tree, folder, bibliography, pages)
+    metadata = {"provenance": hashes, "figures": sorted(work.files)}
+    book = notebook.notebook(parts, executed, metadata)
+    nbformat.validate(book)
+    nbformat.write(book, stage / "report.ipynb")
+    return _publish(work, stage, names)
+
+
+def _check_citations(work: Build, tree: Node, bibliography: list[str]) -> None:
+    for part in pandoc.nodes(tree["blocks"]):
+        if part["t"] == "Cite" and not bibliography:
+            key = part["c"][0][0]["citationId"]
+            raise work.fault(
+                "@" + key,
+                f"cites @{key}, but the document names no `bibliography`",
+            )
 
 
 # ---- what the document asks for ---------------------------------------
@@ -164,7 +196,7 @@ def _event(work: Build, part: Node) -> Node | None:
     expression = inline_code(part)
     if expression is None:
         return None
-    place = work.document.place(part["c"][1])
+    place = work.place(part["c"][1])
     inlines = [e for e in work.events if isinstance(e, Inline)]
     work.events.append(Inline(expression, place))
     return node("Inline", index=len(inlines))
@@ -239,10 +271,10 @@ def _chunk_blocks(work: Build, executed: Executed) -> dict[int, Node]:
     for chunk in chunks:
         cell = executed.cells.get(chunk.number)
         texts.append(_markdown(chunk, cell.outputs if cell else []))
+        work.outputs[chunk.place] = texts[-1]
         for key in ("fig-cap", "tbl-cap"):
             texts.append(str(chunk.options.get(key, "")))
         texts += chunk.options.get("fig-subcap", [])
-    work.outputs = "\n".join(texts)
     parsed = iter(_snippets(work, texts))
     out = {}
     for chunk in chunks:
@@ -407,9 +439,17 @@ def _typeset(
         tree, work.document.folder, bibliography, keywords
     )
     (stage / "report.typ").write_text(source, "utf-8")
-    return typeset.compile_pdf(
+    compiled = typeset.compile_pdf(
         stage / "report.typ", stage / "report.pdf", _timestamp(work.document)
     )
+    for tex in compiled.wide:
+        start = tex if len(tex) < 40 else tex[:37] + "..."
+        raise work.fault(
+            tex,
+            f"the formula `{start}` is wider than the page; break it with "
+            "`aligned`",
+        )
+    return compiled.pages
 
 
 def _copy_images(work: Build, tree: Node, stage: Path) -> None:

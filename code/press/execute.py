@@ -78,7 +78,7 @@ class _Client(NotebookClient):
 
 
 def execute(document: Document, events: list[Event]) -> Executed:
-    """Run every event in order.
+    """Run every event in order; without any, no kernel is started.
 
     Raises PressError naming the chunk and the line at the first exception.
     """
@@ -89,6 +89,8 @@ def execute(document: Document, events: list[Event]) -> Executed:
     terminal = sys.stderr.isatty()
     bar = tqdm(runs, unit="chunk", disable=not terminal, leave=False)
     executed = Executed(new_code_cell(PATH_CELL), {}, [])
+    if not runs:
+        return executed
     with _kernel(document, bar) as client:
         _run(client, new_code_cell(_SETUP + _TERMINAL * terminal), keep=False)
         _run(client, executed.first)

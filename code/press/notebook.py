@@ -69,7 +69,7 @@ def notebook(
     metadata: dict[str, Any],
 ) -> NotebookNode:
     """The notebook of these parts; every id and count is reproducible."""
-    cells = [executed.first]
+    cells = [executed.first] if executed.first.execution_count else []
     for part in parts:
         if part.kind == "cell":
             cells.append(executed.cells[part.number])

@@ -14,16 +14,30 @@ from typing import Any
 
 import pypandoc
 
-from press.errors import PressError
-
 Node = dict[str, Any]
 
 # Quarto's own reader; raw HTML stays visible so that it can be refused
 MARKDOWN = "markdown"
 
 
+class Refusal(Exception):
+    """What Pandoc does not accept, and the words of the source it is about."""
+
+    def __init__(self, complaint: str) -> None:
+        super().__init__(" ".join(complaint.replace("[WARNING]", "").split()))
+        found = _SUBJECT.search(complaint)
+        self.words = next(filter(None, found.groups()), "") if found else ""
+
+
+_SUBJECT = re.compile(
+    r"citation (\S+) not found|TeX math (.*?), rendering"
+    r"|Note with key '(.*?)'|reference '(.*?)'",
+    re.DOTALL,
+)
+
+
 def run(text: str, *arguments: str, folder: Path) -> str:
-    """What Pandoc makes of `text`; its warnings are errors."""
+    """What Pandoc makes of `text`; it raises Refusal at any warning."""
     done = subprocess.run(
         [pypandoc.get_pandoc_path(), *arguments],
         input=text,
@@ -32,8 +46,7 @@ def run(text: str, *arguments: str, folder: Path) -> str:
         encoding="utf-8",
     )
     if done.stderr.strip() or done.returncode:
-        lines = " ".join(done.stderr.split())
-        raise PressError(re.sub(r"^\[WARNING\] ", "", lines))
+        raise Refusal(done.stderr)
     return done.stdout
 
 

@@ -91,12 +91,17 @@ class Document:
     def folder(self) -> Path:
         return self.path.parent
 
-    def place(self, text: str) -> str:
-        """Where `text` first stands, as far as the source can tell."""
+    def find(self, text: str) -> str | None:
+        """The place of the line that holds `text`, or a part of it."""
         for line in self.lines:
-            if text in line.text:
+            if text and text in line.text:
                 return line.place
-        return self.path.name
+        whole = " ".join(text.split())
+        for line in self.lines:
+            part = " ".join(line.text.strip("$ ").split())
+            if len(part) > 8 and part in whole:
+                return line.place
+        return None
 
 
 def read(path: Path) -> Document:
@@ -266,7 +271,7 @@ def _body(
             yield _marker("press-pagebreak") if is_break else line.text
             continue
         assert opens
-        _check_header(line, opens[1], header)
+        _check_header(line, opens, header)
         end = _chunk_end(lines, index, opens[2], line)
         number = len(document.chunks)
         options = {**defaults, **_options(lines[index:end], document)}
@@ -282,7 +287,9 @@ def _marker(name: str, number: int = 0) -> str:
     return f'\n```{{.{name} n="{number}"}}\n```\n'
 
 
-def _check_header(line: Line, indent: str, header: re.Match[str]) -> None:
+def _check_header(
+    line: Line, opens: re.Match[str], header: re.Match[str]
+) -> None:
     if not features.accepts("inline code", header[1]):
         raise PressError(
             f"{line.place}: press runs chunks in `{{python}}`, not in "
@@ -293,9 +300,10 @@ def _check_header(line: Line, indent: str, header: re.Match[str]) -> None:
             f"{line.place}: write the options of a chunk as `#| key: value` "
             "lines, not inside its braces."
         )
-    if indent:
+    if opens[1] or opens[2][0] == "~":
         raise PressError(
-            f"{line.place}: a chunk must start at the beginning of the line."
+            f"{line.place}: a chunk opens with ``` at the beginning of its "
+            "line."
         )
 
 

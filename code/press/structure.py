@@ -314,6 +314,8 @@ class Structure:
             raise self.fault(
                 inline["c"], f"`{inline['c']}` cannot stand in this place"
             )
+        if "[^" in inline["c"]:
+            raise self.fault(inline["c"], "this footnote is not defined")
         return [inline]
 
     def inline_math(self, inline: Node) -> list[Node]:
@@ -326,6 +328,8 @@ class Structure:
         (_id, classes, pairs), text = inline["c"]
         if classes or pairs:
             raise self.fault(text, "inline code takes no attributes")
+        if re.match(r"\{\w+\}\s", text):
+            raise self.fault(text, f"`{text}` cannot be run in this place")
         return [inline]
 
     def inline_image(self, inline: Node) -> list[Node]:

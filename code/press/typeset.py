@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typst
 
@@ -181,34 +181,35 @@ def _panel(panel: dict[str, Any]) -> str:
     )
 
 
-def compile_pdf(source: Path, pdf: Path, timestamp: int) -> dict[str, int]:
-    """Compile a Typst file; returns the page that each page reference names.
+class Compiled(NamedTuple):
+    """What the compiled page says about itself."""
 
-    Fonts are those that the typst wheel carries.
+    pages: dict[str, int]  # of each label that a page reference names
+    wide: list[str]  # formulas that are wider than the text
+
+
+def compile_pdf(source: Path, pdf: Path, timestamp: int) -> Compiled:
+    """Compile a Typst file; its fonts are those of the typst wheel.
+
+    Raises PressError for Typst's errors and for its warnings.
     """
     try:
         compiler = typst.Compiler(
             str(source), root=str(source.parent), ignore_system_fonts=True
         )
         _, warnings = compiler.compile_with_warnings(
-            output=str(pdf), format="pdf", timestamp=timestamp
+            output=str(pdf),
+            format="pdf",
+            timestamp=timestamp,
+            pdf_standards="ua-1",  # accessible: tags, alt text, a title
         )
-        found = json.loads(compiler.query("<press-page>", field="value"))
+        pages = json.loads(compiler.query("<press-page>", field="value"))
         wide = json.loads(compiler.query("<press-wide>", field="value"))
     except typst.TypstError as error:
         raise PressError(f"Typst: {_diagnostic(error)}") from error
     for warning in warnings:
         raise PressError(f"Typst warns: {_diagnostic(warning)}")
-    if wide:
-        raise PressError(
-            f"the formula `{_start(wide[0])}` is wider than the page; break "
-            "it with \\\\ inside aligned."
-        )
-    return {item["label"]: item["page"] for item in found}
-
-
-def _start(text: str) -> str:
-    return text if len(text) < 60 else text[:57] + "..."
+    return Compiled({x["label"]: x["page"] for x in pages}, wide)
 
 
 def _diagnostic(error: Any) -> str:
