@@ -428,8 +428,10 @@ def test_whole_data_in_a_read_only_folder_is_read(small, monkeypatch):
     assert len(data.load_mnist().test.labels) == 3
 
 
-def test_a_file_where_the_folder_should_be(small, tmp_path):
-    (tmp_path / "MNIST").write_text("a file")
+@pytest.mark.parametrize("place", ["MNIST", "MNIST/raw"])
+def test_a_file_where_the_folder_should_be(small, tmp_path, place):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("a file")
     with pytest.raises(UserError) as caught:
         data.load_mnist()
     one_sentence(caught, small, "a folder that you may read and write")
@@ -659,9 +661,12 @@ def test_a_mirror_that_never_answers(small, mirror, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         monkeypatch.setattr(MNIST, "mirrors", [address])
+        rescue = threading.Timer(5, silent.close)  # fail, do not hang
+        rescue.start()
         start = time.monotonic()
         with pytest.raises(UserError) as caught:
             data.load_mnist()
+        rescue.cancel()
     assert time.monotonic() - start < 2
     one_sentence(caught, "timed out")
 
