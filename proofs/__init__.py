@@ -1,1 +1,21 @@
 """Derivations as data: the object that is shown is the object checked."""
+
+from __future__ import annotations
+
+from proofs import decomposition, elbo, gaussian
+from proofs.derivation import Derivation, Step
+
+DERIVATIONS: dict[str, Derivation] = {
+    derivation.name: derivation
+    for module in (elbo, gaussian, decomposition)
+    for derivation in module.DERIVATIONS
+}
+
+
+def show(*names: str) -> None:
+    """Print derivations for the page (in a chunk with `output: asis`)."""
+    for name in names:
+        print(DERIVATIONS[name].markdown())
+
+
+__all__ = ["DERIVATIONS", "Derivation", "Step", "show"]
