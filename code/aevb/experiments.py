@@ -33,7 +33,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from aevb import checkpoints, training
+from aevb import checkpoints, studies, training
 from aevb.data import FILES
 from aevb.errors import UserError
 from aevb.evaluation import Estimate
@@ -90,7 +90,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
 }
 
-STUDIES: dict[str, Study] = {}
+STUDIES: dict[str, Study] = {
+    "kl_check": Study(
+        studies.kl_check,
+        runs=("vae_kl", "vae_sgvb"),
+        settings={"images": 64, "samples": 4000, "seed": 0},
+    ),
+}
 
 
 def profile() -> str:
