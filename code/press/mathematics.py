@@ -75,11 +75,12 @@ def _operators(math: str, tex: str) -> str:
     def operator(found: re.Match[str]) -> str:
         if found[1]:
             return found[0]
-        limits = ", limits: #true" if found[2] in starred else ""
+        limits = ", limits: #true" if _plain(found[2]) in starred else ""
         return f'op("{found[2]}"{limits})'
 
     return _STRING.sub(operator, math)
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\\[,:; ]|~", " ", name)
+    """A name without the space inside it."""
+    return re.sub(r"\\[,:; ]|~|\s", "", name)

@@ -24,14 +24,16 @@ class Refusal(Exception):
     """What Pandoc does not accept, and the words of the source it is about."""
 
     def __init__(self, complaint: str) -> None:
-        super().__init__(" ".join(complaint.replace("[WARNING]", "").split()))
+        text = complaint.replace("[WARNING]", "")
+        text = re.sub(r" at (\S+ )?line \d+ column \d+", "", text)
+        super().__init__(" ".join(text.split()).rstrip("."))
         found = _SUBJECT.search(complaint)
         self.words = next(filter(None, found.groups()), "") if found else ""
 
 
 _SUBJECT = re.compile(
     r"citation (\S+) not found|TeX math (.*?), rendering"
-    r"|Note with key '(.*?)'|reference '(.*?)'",
+    r"|(?:Note with key|reference|identifier) '(.*?)'",
     re.DOTALL,
 )
 
