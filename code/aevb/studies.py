@@ -1,1 +1,332 @@
-"""Measurements on trained models that the report shows."""
+r"""Measurements on models that the report shows beside their training.
+
+- `kl_check`: the Monte Carlo estimate of the rate against its closed form.
+- `gradient_variance`: how noisy each estimator's gradient is.
+- `rate_distortion`: what the weight `coeff` of the rate does.
+- `importance_sampling`: the estimated likelihood against the integral.
+
+A study takes finished runs and settings and returns a dict. Its entry
+"summary" holds JSON values, the numbers that a text states; the other
+entries are what figures draw.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aevb import evaluation, objectives
+from aevb.data import load_mnist
+from aevb.errors import UserError
+from aevb.evaluation import Estimate
+from aevb.mnist import (
+    PIXELS,
+    REGULARIZERS,
+    VAEConfig,
+    VAETask,
+    binary_test_images,
+)
+from aevb.models import VAE
+from aevb.objectives import loss_KL_wo_E, loss_SGVB
+from aevb.progress import Progress
+from aevb.training import fit, resolve_device
+
+TOLERANCE = 5.0
+"""Standard errors by which the two forms of the rate may differ."""
+
+LEAST_SAMPLES = 30
+"""Fewer samples have no standard error worth the name."""
+
+CHUNK = 100
+"""Samples an image that the check holds at once."""
+
+
+def untrained(config: VAEConfig) -> VAE:
+    """The model of these settings as training finds it."""
+    torch.manual_seed(config.seed)
+    return VAETask(config).model().eval()
+
+
+@torch.no_grad()
+def monte_carlo_rate(
+    model: VAE, x: Tensor, samples: int, seed: int = 0
+) -> Tensor:
+    """The batch's mean of -`loss_SGVB` for each of S samples, (S,).
+
+    The values are independent, each with the rate as its expectation, so
+    that the mean of the first k is the estimate from k samples an image.
+    No decoder is needed. Float64, and in memory independent of S.
+    """
+    mean, logvar = (h.double() for h in model.encode(x))
+    values = []
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for done in range(0, samples, CHUNK):
+            n = min(CHUNK, samples - done)
+            mu, lv = mean.repeat(n, 1), logvar.repeat(n, 1)  # (n B, L)
+            z = model.reparameterize(mu, lv)
+            rate = -loss_SGVB({"z": z, "mean": mu, "logvar": lv})
+            values.append(rate.view(n, len(x)).mean(dim=1))
+    return torch.cat(values)
+
+
+@torch.no_grad()
+def verify_kl(
+    model: VAE, x: Tensor, samples: int = 4000, seed: int = 0
+) -> dict[str, Any]:
+    """Check the analytical KL against Monte Carlo, Problem 3(b).
+
+    Args:
+        model: its `encode` and `reparameterize` are used.
+        x: one fixed batch, (B, D).
+        samples: Monte Carlo samples an image, S.
+
+    Returns:
+        dict of analytical, monte_carlo and standard_error (nats an image,
+        means over the batch), samples, difference (in standard errors)
+        and values, what each sample gave, (S,).
+
+    Raises:
+        UserError: the two differ by more than 5 standard errors, or there
+            are no images or fewer than 30 samples.
+    """
+    if len(x) == 0:
+        raise UserError("the check needs at least one image")
+    if samples < LEAST_SAMPLES:
+        raise UserError(
+            f"samples must be at least {LEAST_SAMPLES}, not {samples}: the "
+            "verdict is in standard errors"
+        )
+    mean, logvar = (h.double() for h in model.encode(x))
+    analytical = -loss_KL_wo_E({"mean": mean, "logvar": logvar}).mean().item()
+    values = monte_carlo_rate(model, x, samples, seed)
+    found = evaluation.mean(values)
+    error = found.standard_error or 0.0
+    # a rate that no sample changes agrees up to rounding
+    unit = max(error, 1e-12 * max(1.0, abs(analytical)))
+    difference = (found.value - analytical) / unit
+    if not abs(difference) <= TOLERANCE:  # NaN must fail as well
+        raise UserError(
+            f"the analytical KL is {analytical:.6g} nats and {samples} "
+            f"samples give {found.value:.6g} +- {error:.2g}, "
+            f"{abs(difference):.1f} standard errors away: one of loss_SGVB, "
+            "loss_KL_wo_E and reparameterize is wrong"
+        )
+    return {
+        "analytical": analytical,
+        "monte_carlo": found.value,
+        "standard_error": error,
+        "samples": samples,
+        "difference": difference,
+        "values": values,
+    }
+
+
+def kl_check(
+    vae_kl: Any, vae_sgvb: Any, images: int, samples: int, seed: int
+) -> dict[str, Any]:
+    """`verify_kl` of an untrained and of both trained models."""
+    device = next(vae_kl.model.parameters()).device
+    x = binary_test_images(device, images)
+    models = {
+        "untrained": untrained(vae_kl.config).to(device),
+        "vae_kl": vae_kl.model,
+        "vae_sgvb": vae_sgvb.model,
+    }
+    checks = {k: verify_kl(m, x, samples, seed) for k, m in models.items()}
+    values = {k: check.pop("values") for k, check in checks.items()}
+    return {"summary": {**checks, "images": images}, "values": values}
+
+
+def encoder_gradients(
+    model: VAE, x: Tensor, estimators: tuple[str, ...], elbo: bool
+) -> list[Tensor]:
+    """One draw of each estimator's gradient for the encoder, (P,) each.
+
+    All estimators see the same noise. The gradient is that of the batch's
+    mean of the rate or, where `elbo` is set, of minus the ELBO.
+    """
+    weights = list(model.encoder.parameters())
+    mean, logvar = model.encode(x)
+    z = model.reparameterize(mean, logvar)
+    output = {"z": z, "mean": mean, "logvar": logvar}
+    distortion = torch.zeros((), device=x.device)
+    if elbo:
+        logits = model.decoder(z)
+        distortion = -objectives.bernoulli_log_likelihood(logits, x).mean()
+    gradients = []
+    for name in estimators:
+        loss = distortion - REGULARIZERS[name](output).mean()
+        found = torch.autograd.grad(loss, weights, retain_graph=True)
+        gradients.append(nn.utils.parameters_to_vector(found))
+    return gradients
+
+
+def total_variance(
+    model: VAE,
+    x: Tensor,
+    estimators: tuple[str, ...],
+    elbo: bool,
+    draws: int,
+    batches: int = 10,
+) -> dict[str, Estimate]:
+    """Trace of the covariance of each estimator's encoder gradient.
+
+    The draws are split into batches; the standard error is that of the
+    mean over the batches' unbiased variances.
+    """
+    n = draws // batches
+    traces: dict[str, list[Tensor]] = {name: [] for name in estimators}
+    for _ in range(batches):
+        drawn = [
+            encoder_gradients(model, x, estimators, elbo) for _ in range(n)
+        ]
+        for i, name in enumerate(estimators):
+            vectors = torch.stack([draw[i] for draw in drawn])  # (n, P)
+            traces[name].append(vectors.var(dim=0).double().sum())
+    return {k: evaluation.mean(torch.stack(v)) for k, v in traces.items()}
+
+
+def gradient_variance(
+    vae_kl: Any, vae_sgvb: Any, images: int, draws: int, seed: int
+) -> dict[str, Any]:
+    """Noise of the gradient of the encoder's weights, by estimator.
+
+    At the start and at the end of both trainings, for the rate alone and
+    for the whole ELBO, on one fixed batch; the same noise for all.
+    """
+    device = next(vae_kl.model.parameters()).device
+    x = binary_test_images(device, images)
+    models = {
+        "start": untrained(vae_kl.config).to(device),
+        "vae_kl": vae_kl.model,
+        "vae_sgvb": vae_sgvb.model,
+    }
+    names = ("sgvb", "kl", "stl")
+    weights = sum(w.numel() for w in vae_kl.model.encoder.parameters())
+    found: dict[str, Any] = {
+        "images": images,
+        "draws": draws,
+        "weights": weights,
+    }
+    with Progress("gradients", 2 * len(models)) as bar:
+        for where, model in models.items():
+            for part in ("rate", "elbo"):
+                torch.manual_seed(seed)
+                traces = total_variance(model, x, names, part == "elbo", draws)
+                shown = {k: v.to_json() for k, v in traces.items()}
+                found.setdefault(where, {})[part] = shown
+                bar.update()
+    return {"summary": found}
+
+
+class CourseTask(VAETask):
+    """The objective of the course's notebook: the mean over the pixels of
+    the squared error of grey images, plus coeff times the KL."""
+
+    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
+        x = batch if batch.is_floating_point() else batch.float() / 255
+        output = model(x)
+        error = nn.functional.mse_loss(output["imgs"], x)
+        rate = -loss_KL_wo_E(output).mean()
+        return {"loss": error + self.config.coeff * rate, "rate": rate}
+
+
+def equivalent_variance(coeff: float, pixels: int = PIXELS) -> float:
+    """The Gaussian likelihood's variance behind a squared error.
+
+    With p(x | z) = N(g(z), v I), minus the ELBO is, up to a constant,
+    D / (2 v) (MSE + 2 v / D KL) for D pixels, so that coeff = 2 v / D.
+    """
+    return coeff * pixels / 2
+
+
+def rate_distortion(
+    coeffs: tuple[float, ...],
+    course_coeff: float,
+    test_size: int,
+    samples: int,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Rate and distortion of short trainings with several `coeff`.
+
+    Every training has the same settings but for `coeff`; the last one has
+    the course's objective in place of the ELBO, and is judged like the
+    others: by -log p(x | z) of binary images, z drawn from the posterior
+    (there given the grey image, as it was trained).
+    """
+    device = resolve_device("auto")
+    x = binary_test_images(device, test_size)
+    grey = load_mnist(device).test.images[:test_size].float() / 255
+    points = []
+    task: Any
+    for coeff in coeffs:
+        task = VAETask(VAEConfig(coeff=coeff, **settings))
+        model: Any = fit(task, device)[0]
+        points.append({"coeff": coeff, **judge(model, x, x, samples)})
+    task = CourseTask(VAEConfig(coeff=course_coeff, **settings))
+    model = fit(task, device)[0]
+    course = {"coeff": course_coeff, **judge(model, grey, x, samples)}
+    return {
+        "summary": {
+            "points": points,
+            "course": course,
+            "settings": settings,
+            "test_size": test_size,
+        }
+    }
+
+
+@torch.no_grad()
+def judge(
+    model: VAE, inputs: Tensor, x: Tensor, samples: int
+) -> dict[str, Any]:
+    """Rate and distortion of binary images x, encoded as `inputs`."""
+    mean, logvar = model.encode(inputs)
+    generator = torch.Generator(x.device).manual_seed(0)
+    likelihood = evaluation.bernoulli(model, x)
+    found = evaluation.bounds(mean, logvar, likelihood, samples, generator)
+    return {
+        "rate": evaluation.mean(found.rate).to_json(),
+        "distortion": evaluation.mean(found.distortion).to_json(),
+    }
+
+
+@torch.no_grad()
+def importance_sampling(
+    vae_kl: Any, images: int, samples: tuple[int, ...], step: float
+) -> dict[str, Any]:
+    """NLL from S samples, for several S, against quadrature.
+
+    The latent plane is small enough to integrate over: the trapezoid rule
+    gives log p(x) itself, and with twice the step once more, to show that
+    the step is fine enough.
+    """
+    device = next(vae_kl.model.parameters()).device
+    precision = vae_kl.config.precision
+    x = binary_test_images(device, images)
+    integrate = evaluation.log_px_by_quadrature
+    exact = integrate(vae_kl.model, x, step, precision=precision)
+    coarse = integrate(vae_kl.model, x, 2 * step, precision=precision)
+    mean, logvar = vae_kl.model.encode(x)
+    points = []
+    for n in samples:
+        generator = torch.Generator(device).manual_seed(0)
+        likelihood = evaluation.bernoulli(vae_kl.model, x, precision)
+        found = evaluation.bounds(mean, logvar, likelihood, n, generator)
+        points.append(
+            {
+                "samples": n,
+                "nll": evaluation.mean(-found.log_px).to_json(),
+                "gap": evaluation.mean(exact - found.log_px).to_json(),
+            }
+        )
+    return {
+        "summary": {
+            "exact": evaluation.mean(-exact).to_json(),
+            "step": step,
+            "coarser": evaluation.mean(exact - coarse).to_json(),
+            "points": points,
+            "images": images,
+        }
+    }
