@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from proofs import decomposition, elbo, gaussian
+from proofs import decomposition, elbo, estimator, gaussian, linear_gaussian
 from proofs.derivation import Derivation, Step
 
 DERIVATIONS: dict[str, Derivation] = {
     derivation.name: derivation
-    for module in (elbo, gaussian, decomposition)
+    for module in (elbo, gaussian, decomposition, estimator, linear_gaussian)
     for derivation in module.DERIVATIONS
 }
 

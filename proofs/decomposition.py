@@ -90,15 +90,16 @@ ELBO_DECOMPOSITION = Derivation(
 
 noise = Normal(epsilon, 0, 1)
 sample = plus(mu, times(sigma, epsilon))
-normal = Normal(z, mu, sigma)
-unit_normal = Normal(z, 0, 1)
+normal = Let(Symbol("q(z)"), Normal(z, mu, sigma))
+unit_normal = Let(Symbol("p(z)"), Normal(z, 0, 1))
 second = Expectation(z**2, normal)
 spread = Expectation(plus(z, -mu) ** 2, normal)
 
 SPREAD = Derivation(
     name="normal-variance",
     title="The second moment about the mean",
-    statement="A normal variable varies about its mean by",
+    lets=(normal,),
+    statement="Then",
     start=spread,
     steps=(
         Step(
@@ -126,7 +127,8 @@ SPREAD = Derivation(
 SECOND_MOMENT = Derivation(
     name="normal-moment",
     title="The second moment about zero",
-    statement="About zero it is",
+    lets=(normal,),
+    statement="Then",
     start=second,
     steps=(
         Step(
@@ -157,6 +159,7 @@ NORMAL_KL = Derivation(
     name="normal-kl",
     title="The divergence in one dimension",
     assumptions="Let $\\sigma > 0$.",
+    lets=(normal, unit_normal),
     statement="Then",
     start=KL(normal, unit_normal),
     steps=(
@@ -262,8 +265,8 @@ KL_ADDITIVE = Derivation(
     worlds=(POINTS,),
 )
 
-diagonal = DiagonalNormal(zs, mus, sigmas, D)
-unit_diagonal = DiagonalNormal(zs, 0, 1, D)
+diagonal = Let(Symbol("q(z)"), DiagonalNormal(zs, mus, sigmas, D))
+unit_diagonal = Let(Symbol("p(z)"), DiagonalNormal(zs, 0, 1, D))
 variances = sigmas[d] ** 2
 bracket = plus(1, log(variances), -(mus[d] ** 2), -variances)
 closed = times(half, Sum(bracket, (d, 1, D)))
@@ -273,6 +276,7 @@ DIAGONAL_KL = Derivation(
     title="The divergence of a diagonal normal from the unit normal",
     kind="thm",
     assumptions="Let every $\\sigma_d$ be positive.",
+    lets=(diagonal, unit_diagonal),
     statement="Then",
     start=KL(diagonal, unit_diagonal, zs, D),
     steps=(
@@ -350,8 +354,8 @@ ELBO_NORMAL = Derivation(
     name="elbo-normal",
     title="The bound with a normal encoder",
     kind="thm",
-    assumptions="Let the prior be the unit normal and the encoder normal with"
-    " mean $\\mu$ and covariance $\\operatorname{diag}(\\sigma^2)$.",
+    assumptions="Let prior and encoder be normal.",
+    lets=(unit_diagonal, diagonal),
     statement="Then",
     start=bound,
     steps=(

@@ -24,6 +24,7 @@ from proofs.worlds import LINE, POINTS, World, mean
 Relation = Literal["=", ">=", "<="]
 PRINTED = {"=": "=", ">=": r"\ge", "<=": r"\le"}
 SEEDS = (1, 2)
+MOST_COLUMNS = 75  # of a line of formulas on the page
 
 
 @dataclass(frozen=True)
@@ -141,14 +142,20 @@ class Derivation:
     def latex(self) -> str:
         """The chain as one numbered block, the rules at the right."""
         first = latex(self.start)
-        rows = [rf"{first} &"] if columns(first) <= 30 else [rf"& {first} \\"]
-        for i, step in enumerate(self.steps):
-            lead = "" if i == 0 and rows[0].endswith("&") else "& "
-            body = f"{PRINTED[step.relation]} {latex(step.expr)}"
-            rule = rf" && \text{{({step.rule})}}"
-            end = r" \\" if i < len(self.steps) - 1 else ""
-            rows.append(lead + body + rule + end)
-        body = "\n".join(rows).replace("&\n", "&")
+        sides = [
+            f"{PRINTED[step.relation]} {latex(step.expr)}"
+            for step in self.steps
+        ]
+        rules = [rf" && \quad \text{{({step.rule})}}" for step in self.steps]
+        widest = max(
+            columns(side + rule)
+            for side, rule in zip(sides, rules, strict=True)
+        )
+        alone = columns(first) + widest > MOST_COLUMNS
+        rows = [f"& {first}"] if alone else []
+        for side, rule in zip(sides, rules, strict=True):
+            rows.append(("" if rows else f"{first} ") + f"& {side}{rule}")
+        body = " \\\\\n".join(rows)
         aligned = f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
         return f"$$\n{aligned}\n$$ {{#eq-{self.name}}}"
 
@@ -159,7 +166,10 @@ class Derivation:
             for let in self.lets
         )
         head = [self.assumptions, lets, self.statement]
-        sentences = " ".join(step.text for step in self.steps)
+        sentences = " ".join(
+            step.text.replace("{gap}", latex(step.gap or Integer(0)))
+            for step in self.steps
+        )
         notes = "".join(
             f"[^{self.name}-{i}]" for i in range(1, len(self.notes) + 1)
         )

@@ -91,7 +91,7 @@ JENSEN = Derivation(
             Expectation(
                 plus(log(average), Ratio(plus(f, -average), average)), q
             ),
-            "tangent at m",
+            "tangent at the mean",
             "At every $z$ the logarithm lies below its tangent at the mean"
             " $m$, and expectations keep the order.",
             relation="<=",
@@ -109,7 +109,7 @@ JENSEN = Derivation(
         ),
         Step(
             log(Expectation(f, q)),
-            "definition of m",
+            "definition of the mean",
             "The fraction vanishes, because $m$ is the mean.",
         ),
     ),

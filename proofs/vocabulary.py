@@ -372,7 +372,11 @@ class Printer(LatexPrinter):
         simple = isinstance(inside, self.SIMPLE) or (
             (inside.is_Pow and inside.exp == 2) or isinstance(inside, Product)
         )
-        return rf"\log{power} {text}" if simple else rf"\log{power} ({text})"
+        return (
+            rf"\log{power} {text}"
+            if simple
+            else rf"\log{power} \left( {text} \right)"
+        )
 
     def _print_Integral(self, expr: Integral) -> str:
         body, measure = self._print(expr.function), ""

@@ -26,7 +26,21 @@ from sympy import (
 )
 from sympy.core.basic import Basic
 
-from proofs.vocabulary import D, L, Normal, Term, mu, s, sigma, w, x
+from proofs.vocabulary import (
+    D,
+    L,
+    Let,
+    Normal,
+    Term,
+    encoder,
+    likelihood,
+    mu,
+    prior,
+    s,
+    sigma,
+    w,
+    x,
+)
 
 COEFFICIENTS = IndexedBase("c", real=True)
 
@@ -116,6 +130,12 @@ LINE = Line("normal densities on the real line")
 ONE_COORDINATE = Line("one coordinate", sizes=((D, 1),))
 
 
+MODEL = tuple(
+    Let(density, LINE.density(*density.args))
+    for density in (prior(), likelihood(), encoder())
+)
+
+
 def mean(expr: Expr, world: World) -> Expr:
     """What an expression means in a world, in plain sympy."""
     return _resolve(_unroll(expr, world), world)
@@ -132,7 +152,8 @@ def _resolve(expr: Expr, world: World) -> Expr:
 def _unroll(expr: Expr, world: World) -> Expr:
     """Sums and products over coordinates or samples, written out."""
     if not expr.args:
-        return expr
+        sizes = dict(world.sizes)
+        return Integer(sizes[expr]) if expr in sizes else expr
     expr = expr.func(*(_unroll(a, world) for a in expr.args))
     if not isinstance(expr, (Sum, Product)) or expr.limits[0][2] == oo:
         return expr
