@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from aevb import evaluation, objectives
 from aevb.data import load_mnist
 from aevb.errors import UserError
-from aevb.evaluation import Estimate
 from aevb.mnist import (
     PIXELS,
     REGULARIZERS,
@@ -125,7 +124,8 @@ def verify_kl(
 def kl_check(
     vae_kl: Any, vae_sgvb: Any, images: int, samples: int, seed: int
 ) -> dict[str, Any]:
-    """`verify_kl` of an untrained and of both trained models."""
+    """`verify_kl` of an untrained and of both trained models, on the same
+    images, each with noise of its own."""
     device = next(vae_kl.model.parameters()).device
     x = binary_test_images(device, images)
     models = {
@@ -133,58 +133,62 @@ def kl_check(
         "vae_kl": vae_kl.model,
         "vae_sgvb": vae_sgvb.model,
     }
-    checks = {k: verify_kl(m, x, samples, seed) for k, m in models.items()}
+    checks = {
+        name: verify_kl(model, x, samples, seed + i)
+        for i, (name, model) in enumerate(models.items())
+    }
     values = {k: check.pop("values") for k, check in checks.items()}
     return {"summary": {**checks, "images": images}, "values": values}
 
 
 def encoder_gradients(
-    model: VAE, x: Tensor, estimators: tuple[str, ...], elbo: bool
-) -> list[Tensor]:
-    """One draw of each estimator's gradient for the encoder, (P,) each.
+    model: VAE, x: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """One draw of the gradients for the encoder's P weights, (P,) each.
 
-    All estimators see the same noise. The gradient is that of the batch's
-    mean of the rate or, where `elbo` is set, of minus the ELBO.
+    Returns:
+        That of the batch's mean distortion, and those of its mean rate by
+        each estimator, all from the same noise. The gradient of minus the
+        ELBO is the sum of the first and one of the second.
     """
     weights = list(model.encoder.parameters())
+
+    def gradient(loss: Tensor) -> Tensor:
+        found = torch.autograd.grad(loss, weights, retain_graph=True)
+        return nn.utils.parameters_to_vector(found)
+
     mean, logvar = model.encode(x)
     z = model.reparameterize(mean, logvar)
     output = {"z": z, "mean": mean, "logvar": logvar}
-    distortion = torch.zeros((), device=x.device)
-    if elbo:
-        logits = model.decoder(z)
-        distortion = -objectives.bernoulli_log_likelihood(logits, x).mean()
-    gradients = []
-    for name in estimators:
-        loss = distortion - REGULARIZERS[name](output).mean()
-        found = torch.autograd.grad(loss, weights, retain_graph=True)
-        gradients.append(nn.utils.parameters_to_vector(found))
-    return gradients
+    log_px_z = objectives.bernoulli_log_likelihood(model.decoder(z), x)
+    rates = {k: gradient(-r(output).mean()) for k, r in REGULARIZERS.items()}
+    return gradient(-log_px_z.mean()), rates
 
 
 def total_variance(
-    model: VAE,
-    x: Tensor,
-    estimators: tuple[str, ...],
-    elbo: bool,
-    draws: int,
-    batches: int = 10,
-) -> dict[str, Estimate]:
+    model: VAE, x: Tensor, draws: int, batches: int = 10
+) -> dict[str, dict[str, Tensor]]:
     """Trace of the covariance of each estimator's encoder gradient.
 
-    The draws are split into batches; the standard error is that of the
-    mean over the batches' unbiased variances.
+    Returns:
+        {"rate" or "elbo": {estimator: one unbiased value for each batch of
+        draws, (batches,)}}.
     """
-    n = draws // batches
-    traces: dict[str, list[Tensor]] = {name: [] for name in estimators}
+    traces: dict[str, dict[str, list[Tensor]]] = {
+        part: {name: [] for name in REGULARIZERS} for part in ("rate", "elbo")
+    }
     for _ in range(batches):
-        drawn = [
-            encoder_gradients(model, x, estimators, elbo) for _ in range(n)
-        ]
-        for i, name in enumerate(estimators):
-            vectors = torch.stack([draw[i] for draw in drawn])  # (n, P)
-            traces[name].append(vectors.var(dim=0).double().sum())
-    return {k: evaluation.mean(torch.stack(v)) for k, v in traces.items()}
+        drawn = [encoder_gradients(model, x) for _ in range(draws // batches)]
+        distortion = torch.stack([d for d, _ in drawn])  # (n, P)
+        for name in REGULARIZERS:
+            rate = torch.stack([rates[name] for _, rates in drawn])
+            for part, total in (("rate", rate), ("elbo", distortion + rate)):
+                trace = total.var(dim=0).double().sum()
+                traces[part][name].append(trace)
+    return {
+        part: {name: torch.stack(t) for name, t in found.items()}
+        for part, found in traces.items()
+    }
 
 
 def gradient_variance(
@@ -193,7 +197,9 @@ def gradient_variance(
     """Noise of the gradient of the encoder's weights, by estimator.
 
     At the start and at the end of both trainings, for the rate alone and
-    for the whole ELBO, on one fixed batch; the same noise for all.
+    for the whole ELBO, on one fixed batch. `variance` is summed over the
+    weights; `ratio` is to SGVB's, batch by batch, where the common noise
+    cancels. Standard errors are over ten batches of draws.
     """
     device = next(vae_kl.model.parameters()).device
     x = binary_test_images(device, images)
@@ -202,21 +208,28 @@ def gradient_variance(
         "vae_kl": vae_kl.model,
         "vae_sgvb": vae_sgvb.model,
     }
-    names = ("sgvb", "kl", "stl")
     weights = sum(w.numel() for w in vae_kl.model.encoder.parameters())
     found: dict[str, Any] = {
         "images": images,
         "draws": draws,
         "weights": weights,
     }
-    with Progress("gradients", 2 * len(models)) as bar:
+    with Progress("gradients", len(models)) as bar:
         for where, model in models.items():
-            for part in ("rate", "elbo"):
-                torch.manual_seed(seed)
-                traces = total_variance(model, x, names, part == "elbo", draws)
-                shown = {k: v.to_json() for k, v in traces.items()}
-                found.setdefault(where, {})[part] = shown
-                bar.update()
+            torch.manual_seed(seed)
+            found[where] = {
+                part: {
+                    name: {
+                        "variance": evaluation.mean(trace).to_json(),
+                        "ratio": evaluation.mean(
+                            trace / traces["sgvb"]
+                        ).to_json(),
+                    }
+                    for name, trace in traces.items()
+                }
+                for part, traces in total_variance(model, x, draws).items()
+            }
+            bar.update()
     return {"summary": found}
 
 

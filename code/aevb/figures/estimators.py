@@ -1,0 +1,223 @@
+"""Figures of the estimators: the KL check, gradient noise, rate against
+distortion, importance sampling against the integral."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from aevb.figures import style
+
+MODELS = {
+    "untrained": "untrained",
+    "vae_kl": "trained, analytical KL",
+    "vae_sgvb": "trained, SGVB",
+}
+
+ESTIMATORS = {
+    "sgvb": ("SGVB", style.ORANGE, "s"),
+    "kl": ("analytical KL", style.BLUE, "o"),
+    "stl": ("sticking the landing", style.GREEN, "^"),
+}
+
+
+def prefixes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sample sizes k, and the mean and standard error of the first k."""
+    k = np.unique(np.geomspace(1, len(values), 60).round().astype(int))
+    counts = np.arange(1, len(values) + 1)
+    means = np.cumsum(values) / counts
+    squares = np.cumsum((values - values[0]) ** 2) / counts
+    variance = np.maximum(squares - (means - values[0]) ** 2, 0)
+    # of the first value alone, the spread is that of all of them
+    variance[0] = variance[-1]
+    variance[1:] *= counts[1:] / (counts[1:] - 1)
+    errors = np.sqrt(variance / counts)
+    return k, means[k - 1], errors[k - 1]
+
+
+@rc_context(style.RC)
+def kl_check(
+    summary: Mapping[str, Any], values: Mapping[str, Tensor]
+) -> Figure:
+    """The Monte Carlo estimate of the rate and its error, by model.
+
+    Args:
+        summary: `studies.kl_check`'s summary.
+        values: its draws, (S,) for each model.
+    """
+    figure, panels = style.figure(
+        3.6, 2, len(values), sharex=True, squeeze=False
+    )
+    for column, (name, draws) in enumerate(values.items()):
+        exact = summary[name]["analytical"]
+        k, means, errors = prefixes(draws.double().numpy())
+        _estimate(panels[0, column], k, means, errors, exact)
+        _error(panels[1, column], k, abs(means - exact), draws.std().item())
+        panels[0, column].set_title(MODELS[name])
+        panels[1, column].set_xlabel("samples an image, S")
+        panels[1, column].set_xticks([1, 10, 100, 1000])
+    panels[0, 0].set_ylabel("KL\n(nats an image)")
+    panels[1, 0].set_ylabel("absolute difference\n(nats an image)")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    more, names = panels[1, 0].get_legend_handles_labels()
+    figure.legend(
+        handles + more,
+        labels + names,
+        loc="outside lower center",
+        ncols=5,
+        columnspacing=1.2,
+    )
+    return figure
+
+
+def _estimate(
+    axes: Axes,
+    k: np.ndarray,
+    means: np.ndarray,
+    errors: np.ndarray,
+    exact: float,
+) -> None:
+    low, high = means - 2 * errors, means + 2 * errors
+    axes.fill_between(
+        k,
+        low,
+        high,
+        color=style.SKY,
+        alpha=0.4,
+        lw=0,
+        label="2 standard errors",
+    )
+    axes.plot(k, means, color=style.BLUE, label="Monte Carlo")
+    axes.axhline(exact, color=style.ORANGE, ls="--", label="analytical")
+    axes.set_xscale("log")
+    axes.grid(axis="y")
+
+
+def _error(
+    axes: Axes, k: np.ndarray, errors: np.ndarray, deviation: float
+) -> None:
+    axes.loglog(k, errors, color=style.BLACK, label="|difference|")
+    expected = deviation / np.sqrt(k)
+    axes.loglog(k, expected, color=style.GREEN, ls="--", label=r"$s/\sqrt{S}$")
+    axes.set_ylim(expected.min() / 30, expected.max() * 5)
+    axes.grid()
+
+
+@rc_context(style.RC)
+def gradient_variance(summary: Mapping[str, Any]) -> Figure:
+    """Total variance of the encoder's gradient, by estimator and place."""
+    places = {
+        "start": "start of\ntraining",
+        "vae_kl": "end, analytical\nKL model",
+        "vae_sgvb": "end, SGVB\nmodel",
+    }
+    figure, panels = style.figure(2.6, 1, 2, sharex=True, sharey=True)
+    titles = {"rate": "of the rate alone", "elbo": "of the whole ELBO"}
+    for axes, (part, title) in zip(panels, titles.items(), strict=True):
+        for i, place in enumerate(places):
+            _variances(axes, i, summary[place][part])
+        axes.set_xscale("log")
+        axes.set_yticks(range(len(places)), places.values())
+        axes.set_ylim(len(places) - 0.5, -0.5)
+        axes.set_title(title)
+        axes.set_xlabel("total variance of the gradient")
+        axes.grid(axis="x")
+    handles, labels = panels[1].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
+    for offset, (name, (label, colour, marker)) in zip(
+        (-0.2, 0.0, 0.2), ESTIMATORS.items(), strict=True
+    ):
+        value = found[name]["variance"]["value"]
+        if value == 0:
+            axes.text(
+                0.02,
+                row + offset,
+                f"{label}: 0",
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                color=colour,
+                fontsize=7,
+            )
+            continue
+        axes.errorbar(
+            value,
+            row + offset,
+            xerr=found[name]["variance"]["standard_error"],
+            fmt=marker,
+            ms=4,
+            color=colour,
+            capsize=2,
+            label=label,
+        )
+
+
+@rc_context(style.RC)
+def rate_distortion(summary: Mapping[str, Any]) -> Figure:
+    """Distortion against rate for several `coeff`, and the course's."""
+    figure, axes = style.figure(3.0)
+    points = summary["points"]
+    rates = [p["rate"]["value"] for p in points]
+    distortions = [p["distortion"]["value"] for p in points]
+    axes.plot(rates, distortions, "o-", color=style.BLUE, ms=4)
+    for point, rate, distortion in zip(
+        points, rates, distortions, strict=True
+    ):
+        axes.annotate(
+            f"{point['coeff']:g}",
+            (rate, distortion),
+            (5, 5),
+            textcoords="offset points",
+        )
+    best = min(r + d for r, d in zip(rates, distortions, strict=True))
+    low, high = axes.get_xlim()
+    ends = np.array([max(low, 0), high])
+    axes.plot(
+        ends,
+        best - ends,
+        ":",
+        color=style.GREY,
+        label=f"-ELBO = {best:.1f} nats",
+    )
+    course = summary["course"]
+    axes.plot(
+        course["rate"]["value"],
+        course["distortion"]["value"],
+        "D",
+        color=style.ORANGE,
+        label="the course's objective",
+    )
+    axes.set_xlabel("rate, KL(q(z|x) || p(z)) (nats an image)")
+    axes.set_ylabel("distortion, -E log p(x|z)\n(nats an image)")
+    axes.grid()
+    axes.legend()
+    return figure
+
+
+@rc_context(style.RC)
+def importance_sampling(summary: Mapping[str, Any]) -> Figure:
+    """What S samples leave of -log p(x), against S."""
+    figure, axes = style.figure(2.3)
+    points = summary["points"]
+    axes.errorbar(
+        [p["samples"] for p in points],
+        [p["gap"]["value"] for p in points],
+        [p["gap"]["standard_error"] for p in points],
+        fmt="o-",
+        ms=4,
+        capsize=2,
+    )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("importance samples an image, S")
+    axes.set_ylabel("NLL estimate less\nthe integral (nats)")
+    axes.grid()
+    return figure

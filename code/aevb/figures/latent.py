@@ -1,0 +1,260 @@
+"""Figures of auto-encoders: curves, reconstructions, the latent plane."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from aevb.figures import style
+
+Curves = Mapping[str, Sequence[float]]
+
+SIDE = 28
+"""Pixels along an image's side."""
+
+COLOURS = (style.BLUE, style.ORANGE, style.GREEN)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """n by n latent points and how to label the axes they lie along.
+
+    Row i n + j of `points` (n^2, 2) is column j of row i; z2 grows with
+    the row, and rows are drawn upwards, as an axis grows.
+    """
+
+    title: str
+    points: Tensor
+    columns: Sequence[float]
+    rows: Sequence[float]
+    names: tuple[str, str] = ("$z_1$", "$z_2$")
+
+
+def _product(title: str, axis: Tensor) -> Grid:
+    z2, z1 = torch.meshgrid(axis, axis, indexing="ij")
+    points = torch.stack([z1.flatten(), z2.flatten()], dim=1)
+    return Grid(title, points, axis.tolist(), axis.tolist())
+
+
+def latent_square(n: int = 8, half: float = 2.0) -> Grid:
+    """The course's grid: n even steps along each side of [-2, 2]^2."""
+    return _product("even steps", torch.linspace(-half, half, n))
+
+
+def latent_quantiles(n: int = 8) -> Grid:
+    """Points of equal prior probability: Phi^-1((i + 1/2) / n)."""
+    levels = (torch.arange(n) + 0.5) / n
+    axis = torch.distributions.Normal(0.0, 1.0).icdf(levels)
+    return _product("equal prior probability", axis)
+
+
+def codes_quantiles(codes: Tensor, n: int = 8) -> Grid:
+    """Points that follow the codes (N, 2): quantiles of z1, then of z2
+    among the codes with nearly that z1, so that every point has codes
+    around it."""
+    levels = (torch.arange(n) + 0.5) / n
+    codes = codes.detach().cpu()
+    slabs = codes[codes[:, 0].argsort()].tensor_split(n)
+    z1 = torch.stack([slab[:, 0].median() for slab in slabs])
+    z2 = torch.stack([slab[:, 1].quantile(levels) for slab in slabs], dim=1)
+    points = torch.stack([z1.expand(n, n), z2], dim=2).reshape(-1, 2)
+    return Grid(
+        "quantiles of the codes",
+        points,
+        levels.tolist(),
+        levels.tolist(),
+        ("quantile of $z_1$", "quantile of $z_2$, given $z_1$"),
+    )
+
+
+def tile(images: Tensor, columns: int) -> np.ndarray:
+    """Flat images (r columns, 784), row by row, as one page of pixels."""
+    pages = images.detach().cpu().reshape(-1, columns, SIDE, SIDE)
+    rows = len(pages)
+    page = pages.permute(0, 2, 1, 3).reshape(rows * SIDE, columns * SIDE)
+    return page.numpy()
+
+
+def show(axes: Axes, page: np.ndarray) -> Axes:
+    """Draw a page of pixels, black ink on white, without ticks."""
+    axes.imshow(page, cmap="gray_r", vmin=0, vmax=1, interpolation="none")
+    return style.bare(axes)
+
+
+@rc_context(style.RC)
+def ae_curve(history: Curves) -> Figure:
+    """Mean squared error of an auto-encoder against the epoch."""
+    figure, axes = style.figure(2.2)
+    epochs = range(1, len(history["train_loss"]) + 1)
+    axes.plot(epochs, history["train_loss"], "--", label="training images")
+    axes.plot(epochs, history["test_loss"], label="held-out images")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("mean squared error\na pixel")
+    axes.grid(axis="y")
+    axes.legend()
+    _settle(axes, [history["train_loss"], history["test_loss"]])
+    return figure
+
+
+@rc_context(style.RC)
+def vae_curves(histories: Mapping[str, Curves]) -> Figure:
+    """ELBO, rate and distortion of VAEs against the epoch.
+
+    Args:
+        histories: the curves of each run under the name to show.
+    """
+    figure, panels = style.figure(2.5, 1, 3)
+    for axes, (title, terms, sign) in zip(
+        panels,
+        [
+            ("ELBO", ("rate", "distortion"), -1),
+            ("rate", ("rate",), 1),
+            ("distortion", ("distortion",), 1),
+        ],
+        strict=True,
+    ):
+        drawn: list[ArrayLike] = []
+        for colour, curves in zip(COLOURS, histories.values(), strict=False):
+            for split, line in (("train", "--"), ("test", "-")):
+                parts = [np.array(curves[f"{split}_{t}"]) for t in terms]
+                values = sign * np.sum(parts, axis=0)
+                epochs = np.arange(1, len(values) + 1)
+                axes.plot(epochs, values, line, color=colour)
+                drawn.append(values)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.grid(axis="y")
+        _settle(axes, drawn)
+    panels[0].set_ylabel("nats an image")
+    handles = [
+        Line2D([], [], color=colour, label=name)
+        for colour, name in zip(COLOURS, histories, strict=False)
+    ]
+    handles += [
+        Line2D([], [], color=style.GREY, ls="-", label="held-out images"),
+        Line2D([], [], color=style.GREY, ls="--", label="training images"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _settle(axes: Axes, curves: Sequence[ArrayLike]) -> None:
+    """Leave the fall of the first epochs out where there are many."""
+    arrays = [np.asarray(c) for c in curves]
+    seen = np.concatenate([a[len(a) // 8 :] for a in arrays])
+    low, high = seen.min(), seen.max()
+    margin = 0.05 * (high - low) or 0.01
+    axes.set_ylim(low - margin, high + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def one_of_each(labels: Tensor) -> Tensor:
+    """Where each of the ten digits comes first, (10,)."""
+    return torch.stack([(labels == d).int().argmax() for d in range(10)])
+
+
+@rc_context(style.RC)
+def reconstructions(x: Tensor, rows: Mapping[str, Tensor]) -> Figure:
+    """Images above what each model makes of them.
+
+    Args:
+        x: originals, (n, 784).
+        rows: reconstructions (n, 784) under the name of their model.
+    """
+    pages = {"original": x, **rows}
+    n = len(x)
+    height = style.TEXT_WIDTH * 0.86 / n * 1.06 * len(pages)
+    figure, panels = style.figure(height, len(pages), 1)
+    for axes, (name, images) in zip(panels, pages.items(), strict=True):
+        show(axes, tile(images, n))
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=4)
+    return figure
+
+
+@rc_context(style.RC)
+def image_grids(
+    panels: Sequence[tuple[Grid, Tensor]], titles: Sequence[str] = ()
+) -> Figure:
+    """Decoded latent grids, two side by side.
+
+    Args:
+        panels: a grid and its decoded points, (n^2, 784), each.
+        titles: what to write above, instead of the grids' own titles.
+    """
+    rows = (len(panels) + 1) // 2
+    figure, all_axes = style.figure(3.25 * rows, rows, 2, squeeze=False)
+    for axes in all_axes.flat[len(panels) :]:
+        axes.remove()
+    names = titles or [grid.title for grid, _ in panels]
+    for axes, (grid, images), name in zip(
+        all_axes.flat, panels, names, strict=False
+    ):
+        _image_grid(axes, grid, images)
+        axes.set_title(name)
+    return figure
+
+
+def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
+    n = len(grid.columns)
+    upwards = images.reshape(n, n, -1).flip(0).flatten(0, 1)
+    show(axes, tile(upwards, n))
+    centres = (np.arange(n) + 0.5) * SIDE - 0.5
+    axes.set_xticks(centres, [_number(v) for v in grid.columns])
+    axes.set_yticks(centres[::-1], [_number(v) for v in grid.rows])
+    axes.tick_params(length=0, labelsize=6)
+    axes.set_xlabel(grid.names[0])
+    axes.set_ylabel(grid.names[1])
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+@rc_context(style.RC)
+def latent_planes(
+    codes: Mapping[str, Tensor], labels: Tensor, half: float = 2.0
+) -> Figure:
+    """Codes coloured by digit, with the square [-half, half]^2.
+
+    Args:
+        codes: latent points (N, 2) under the title of their panel.
+        labels: the digits, (N,).
+    """
+    n = len(codes)
+    figure, panels = style.figure(3.4, 1, n, squeeze=False)
+    for axes, (title, z) in zip(panels[0], codes.items(), strict=True):
+        z = z.detach().cpu()
+        colours = np.array(style.DIGITS)[labels.cpu().numpy()]
+        axes.scatter(
+            *z.T, s=1.5, c=colours, alpha=0.5, linewidths=0, rasterized=True
+        )
+        axes.add_patch(
+            Rectangle(
+                (-half, -half), 2 * half, 2 * half, fill=False, linewidth=1
+            )
+        )
+        axes.set_aspect("equal", "datalim")
+        axes.set_title(title)
+        axes.set_xlabel("$z_1$")
+        axes.set_ylabel("$z_2$")
+    handles = [
+        Line2D([], [], marker="o", ls="", ms=4, color=colour, label=str(digit))
+        for digit, colour in enumerate(style.DIGITS)
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=10,
+        handletextpad=0.1,
+        columnspacing=1.0,
+    )
+    return figure
