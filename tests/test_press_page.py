@@ -39,7 +39,7 @@ def test_numbers_show_two_digits_of_their_error(value, digits, shown):
 def test_a_table_is_a_pipe_table(capsys):
     page.table([["a|b", page.number(0.5, 1)]], ["x", "y"], "lr")
     assert capsys.readouterr().out == (
-        "| x | y |\n| :--- | ---: |\n| a\\|b | 0.5 |\n\n"
+        "| x | y |\n| :---- | ---: |\n| a\\|b | 0.5 |\n\n"
     )
 
 

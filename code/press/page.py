@@ -6,14 +6,13 @@ for an inline expression), so it works alike under Quarto and under press.
 
 import inspect
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from IPython.display import Markdown
-
-_RULES = {"l": ":---", "c": ":---:", "r": "---:"}
 
 
 def listing(*objects: Any) -> None:
@@ -43,19 +42,29 @@ def table(
     rows: Iterable[Sequence[Any]], header: Sequence[str], align: str = ""
 ) -> None:
     """Print a pipe table; `align` has one of l, c, r for each column."""
-    rules = [_RULES[letter] for letter in align or "l" * len(header)]
-    for row in (header, rules, *rows):
+    texts = [[_cell(cell) for cell in row] for row in (header, *rows)]
+    for row in texts:
         if len(row) != len(header):
             raise ValueError(
                 f"table: a row of {len(row)} cells under {len(header)} heads"
             )
-        print("| " + " | ".join(_cell(cell) for cell in row) + " |")
+    sides = align or "l" * len(header)
+    columns = zip(sides, zip(*texts, strict=True), strict=True)
+    rules = [_rule(side, column) for side, column in columns]
+    for row in (texts[0], rules, *texts[1:]):
+        print("| " + " | ".join(row) + " |")
     print()
+
+
+def _rule(side: str, column: Sequence[str]) -> str:
+    """The dashes under a head; their number is the column's share."""
+    dashes = "-" * max(3, *map(len, column))
+    return {"l": f":{dashes}", "c": f":{dashes}:", "r": f"{dashes}:"}[side]
 
 
 def _cell(value: Any) -> str:
     text = value.data if isinstance(value, Markdown) else str(value)
-    return text.replace("|", "\\|")
+    return re.sub(r"(?<!\\)\|", r"\|", text)
 
 
 def number(value: Any, digits: int | None = None) -> Markdown:

@@ -16,8 +16,9 @@ import pypandoc
 
 Node = dict[str, Any]
 
-# Quarto's own reader; raw HTML stays visible so that it can be refused
-MARKDOWN = "markdown"
+MARKDOWN = "markdown"  # the dialect that Quarto hands to Pandoc
+# a long row must not turn a table's columns into equal shares of the line
+_WIDE_TABLES = ("--columns", "10000")
 
 
 class Refusal(Exception):
@@ -54,7 +55,8 @@ def run(text: str, *arguments: str, folder: Path) -> str:
 
 def parse(text: str, folder: Path) -> Node:
     """Markdown to a tree."""
-    return json.loads(run(text, "-f", MARKDOWN, "-t", "json", folder=folder))
+    arguments = ("-f", MARKDOWN, "-t", "json", *_WIDE_TABLES)
+    return json.loads(run(text, *arguments, folder=folder))
 
 
 def walk(node: Any, visit: Callable[[Node], Any]) -> Any:

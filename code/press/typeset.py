@@ -29,7 +29,7 @@ def typst_source(
     lowered = {
         **tree,
         "meta": lower(tree["meta"]),
-        "blocks": lower(tree["blocks"]),
+        "blocks": lower(_with_contents(tree["blocks"])),
     }
     arguments = ["-f", "json", "-t", "typst-citations", "--wrap=none"]
     arguments += ["--template", str(TEMPLATE), *bibliography]
@@ -38,6 +38,14 @@ def typst_source(
     for author in _authors(tree["meta"].get("author")):
         arguments += ["-V", f"author-string={_string(author)}"]
     return pandoc.run(json.dumps(lowered), *arguments, folder=folder)
+
+
+def _with_contents(blocks: list[Node]) -> list[Node]:
+    """The contents list stands after what comes before the first heading."""
+    kinds = [block["t"] for block in blocks]
+    first = kinds.index("Header") if "Header" in kinds else len(kinds)
+    contents = _raw_block("#press-contents")
+    return [*blocks[:first], contents, *blocks[first:]]
 
 
 def _tex(node: Node) -> Iterator[str]:
@@ -70,6 +78,20 @@ def _string(text: str) -> str:
 
 def _call(name: str, *arguments: str) -> str:
     return f"#{name}({', '.join(arguments)})"
+
+
+def _run_in(head: list[Node], blocks: list[Node]) -> list[Node]:
+    """The blocks, their first line beginning with `head`."""
+    if blocks and blocks[0]["t"] == "Para":
+        return [para([*head, *blocks[0]["c"]]), *blocks[1:]]
+    return [para(head), *blocks]
+
+
+def _run_out(blocks: list[Node], tail: list[Node]) -> list[Node]:
+    """The blocks, their last line ending with `tail`."""
+    if blocks and blocks[-1]["t"] == "Para":
+        return [*blocks[:-1], para([*blocks[-1]["c"], *tail])]
+    return [*blocks, para(tail)] if tail else blocks
 
 
 class _Lower:
@@ -145,16 +167,14 @@ class _Lower:
             _string(content["number"]),
             _string(content["id"]),
         )
-        return [
-            para([_raw(call + "["), *self(content["name"]), _raw("][")]),
-            *self(content["blocks"]),
-            _raw_block("]"),
-        ]
+        head = [_raw(call + "["), *self(content["name"]), _raw("][")]
+        return [*_run_in(head, self(content["blocks"])), _raw_block("]")]
 
     def pressproof(self, content: Any) -> list[Node]:
-        call = _call("press-proof", _string(content["kind"]))
-        blocks = self(content["blocks"])
-        return [_raw_block(call + "["), *blocks, _raw_block("]")]
+        head = [_raw(_call("press-proof", _string(content["kind"])) + "[")]
+        mark = [_raw("#press-end")] if content["kind"] == "Proof" else []
+        blocks = _run_out(self(content["blocks"]), mark)
+        return [*_run_in(head, blocks), _raw_block("]")]
 
     def pressequation(self, content: Any) -> list[Node]:
         number, label = f"({content['number']})", content["id"]
