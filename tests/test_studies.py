@@ -1,0 +1,221 @@
+"""The studies: what they measure, and that a wrong KL fails loudly."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from aevb import data, objectives, studies
+from aevb.errors import UserError
+from aevb.mnist import PIXELS, VAEConfig, VAETask
+from aevb.models import VAE
+from aevb.studies import (
+    encoder_gradients,
+    equivalent_variance,
+    monte_carlo_rate,
+    total_variance,
+    verify_kl,
+)
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    model = VAE(12, [8, 4]).eval()
+    with torch.no_grad():
+        model.encoder[-1].weight.mul_(4)
+    return model
+
+
+@pytest.fixture
+def x():
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(6, 12, generator=generator) > 0.5).float()
+
+
+@pytest.fixture
+def mnist(monkeypatch):
+    """A small data set in MNIST's place."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(n):
+        shape = (n, PIXELS)
+        images = torch.randint(256, shape, generator=generator)
+        return data.Split(images.to(torch.uint8), torch.arange(n) % 10)
+
+    small = data.Mnist(split(64), split(32))
+    for module in ("aevb.mnist", "aevb.studies"):
+        monkeypatch.setattr(f"{module}.load_mnist", lambda device: small)
+
+
+def finished(**settings):
+    """What a study needs of a finished run, without training."""
+    config = VAEConfig(hidden_dims=(8, 4), precision="float32", **settings)
+    return SimpleNamespace(config=config, model=studies.untrained(config))
+
+
+def test_the_two_forms_of_the_rate_agree(vae, x):
+    found = verify_kl(vae, x, samples=1000)
+    assert abs(found["difference"]) < 3
+    assert found["values"].shape == (1000,)
+    gap = found["monte_carlo"] - found["analytical"]
+    assert found["difference"] == pytest.approx(gap / found["standard_error"])
+
+
+def test_more_samples_extend_the_same_draw(vae, x):
+    few = monte_carlo_rate(vae, x, 300, seed=3)
+    many = monte_carlo_rate(vae, x, 1000, seed=3)
+    assert torch.equal(many[:300], few)
+    assert not torch.equal(monte_carlo_rate(vae, x, 300, seed=4), few)
+
+
+def test_the_check_leaves_the_global_noise_alone(vae, x):
+    before = torch.get_rng_state()
+    verify_kl(vae, x, samples=100)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_check_needs_no_decoder(vae, x):
+    del vae.decoder
+    assert verify_kl(vae, x, samples=100)["samples"] == 100
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda o: -objectives.loss_KL_wo_E(o),  # the sign
+        lambda o: 2 * objectives.loss_KL_wo_E(o),  # the half
+        lambda o: objectives.loss_KL_wo_E(o) - 0.5,  # the ones
+        lambda o: objectives.loss_KL_wo_E(o) * math.nan,
+    ],
+)
+def test_a_wrong_divergence_fails_loudly(vae, x, wrong, monkeypatch):
+    monkeypatch.setattr(studies, "loss_KL_wo_E", wrong)
+    with pytest.raises(UserError, match=r"standard errors away.*is wrong"):
+        verify_kl(vae, x, samples=1000)
+
+
+def test_a_wrong_sampler_fails_loudly(vae, x, monkeypatch):
+    def variance_for_deviation(mean, logvar, n_samples_per_z=1):
+        return mean + torch.exp(logvar) * torch.randn_like(mean)
+
+    monkeypatch.setattr(vae, "reparameterize", variance_for_deviation)
+    with pytest.raises(UserError, match="standard errors away"):
+        verify_kl(vae, x, samples=1000)
+
+
+def test_the_check_of_the_prior_itself_passes(vae, x):
+    with torch.no_grad():
+        vae.encoder[-1].weight.zero_()
+        vae.encoder[-1].bias.zero_()
+    found = verify_kl(vae, x, samples=100)
+    assert found["analytical"] == found["monte_carlo"] == 0
+
+
+def test_the_check_refuses_what_it_cannot_judge(vae, x):
+    with pytest.raises(UserError, match="at least 30"):
+        verify_kl(vae, x, samples=3)
+    with pytest.raises(UserError, match="at least one image"):
+        verify_kl(vae, x[:0])
+
+
+def test_kl_check_covers_untrained_and_trained(mnist):
+    runs = finished(), finished(estimator="sgvb", seed=1)
+    found = studies.kl_check(*runs, images=8, samples=200, seed=0)
+    for name in ("untrained", "vae_kl", "vae_sgvb"):
+        assert abs(found["summary"][name]["difference"]) < 5
+        assert len(found["values"][name]) == 200
+    assert found["summary"]["images"] == 8
+
+
+def test_gradients_of_the_parts_are_those_of_the_objective(vae, x):
+    torch.manual_seed(5)
+    distortion, rates = encoder_gradients(vae, x)
+    for name, regularizer in studies.REGULARIZERS.items():
+        torch.manual_seed(5)
+        loss = objectives.negative_elbo(vae, x, regularizer)["loss"]
+        found = torch.autograd.grad(loss, list(vae.encoder.parameters()))
+        whole = torch.cat([g.flatten() for g in found])
+        assert torch.allclose(distortion + rates[name], whole, atol=1e-5)
+
+
+def test_all_estimators_have_one_expectation(vae, x):
+    torch.manual_seed(0)
+    draws = [encoder_gradients(vae, x)[1] for _ in range(300)]
+    exact = draws[0]["kl"]
+    for name in ("sgvb", "stl"):
+        values = torch.stack([d[name] for d in draws])
+        error = values.std(dim=0) / len(values) ** 0.5
+        far = (values.mean(dim=0) - exact).abs() > 4.5 * error + 1e-5
+        assert not far.any()
+
+
+def test_the_analytical_rate_has_no_noise(vae, x):
+    torch.manual_seed(0)
+    found = total_variance(vae, x, draws=60)
+    assert torch.all(found["rate"]["kl"] == 0)
+    assert torch.all(found["rate"]["sgvb"] > 0)
+    assert found["elbo"]["kl"].shape == (10,)
+    assert torch.all(found["elbo"]["kl"] > 0)
+
+
+def test_gradient_variance_names_places_and_ratios(mnist):
+    runs = finished(), finished(estimator="sgvb", seed=1)
+    found = studies.gradient_variance(*runs, images=8, draws=20, seed=0)
+    end = found["summary"]["vae_kl"]["elbo"]
+    assert end["sgvb"]["ratio"]["value"] == 1
+    assert end["stl"]["variance"]["n"] == 10
+    ratio = end["kl"]["variance"]["value"] / end["sgvb"]["variance"]["value"]
+    assert end["kl"]["ratio"]["value"] == pytest.approx(ratio, rel=0.5)
+
+
+def test_coeff_of_a_squared_error_is_a_variance():
+    assert equivalent_variance(1e-3) == pytest.approx(0.392)
+    # minus the ELBO with that variance is the objective, scaled
+    variance = equivalent_variance(0.01, pixels=5)
+    x, g = torch.rand(2, 5, dtype=torch.float64)
+    log_p = torch.distributions.Normal(g, variance**0.5).log_prob(x).sum()
+    log_p -= torch.distributions.Normal(x, variance**0.5).log_prob(x).sum()
+    squared = (x - g).square().mean()
+    assert -log_p * 2 * variance / 5 == pytest.approx(squared.item())
+
+
+def test_rate_distortion_measures_each_coeff(mnist):
+    found = studies.rate_distortion(
+        coeffs=(0.5, 4.0),
+        course_coeff=1e-3,
+        test_size=16,
+        samples=3,
+        epochs=1,
+        batch_size=32,
+        hidden_dims=(8, 4),
+        device="cpu",
+    )["summary"]
+    assert [p["coeff"] for p in found["points"]] == [0.5, 4.0]
+    for point in [*found["points"], found["course"]]:
+        assert point["rate"]["value"] >= 0
+        assert point["distortion"]["n"] == 16
+
+
+def test_the_course_task_has_the_course_objective(mnist):
+    config = VAEConfig(hidden_dims=(8, 4), coeff=1e-3)
+    task = studies.CourseTask(config)
+    torch.manual_seed(0)
+    model, grey = VAETask(config).model(), torch.rand(4, PIXELS)
+    torch.manual_seed(1)
+    terms = task.loss(model, grey)
+    torch.manual_seed(1)
+    output = model(grey)
+    error = torch.mean((output["imgs"] - grey) ** 2)
+    kl = -objectives.loss_KL_wo_E(output).mean()
+    assert torch.allclose(terms["loss"], error + 1e-3 * kl)
+
+
+def test_importance_sampling_closes_on_the_integral(mnist):
+    found = studies.importance_sampling(
+        finished(), images=8, samples=(1, 300), step=0.25
+    )["summary"]
+    first, last = (p["gap"]["value"] for p in found["points"])
+    assert abs(last) < abs(first)
+    assert abs(found["coarser"]["value"]) < 0.01
