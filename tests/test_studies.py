@@ -212,6 +212,16 @@ def test_the_course_task_has_the_course_objective(mnist):
     assert torch.allclose(terms["loss"], error + 1e-3 * kl)
 
 
+def test_comparison_is_by_image_with_the_same_noise(mnist):
+    one, other = finished(), finished(seed=1)
+    same = studies.comparison(one, one, images=16, samples=3)["summary"]
+    assert same["elbo"]["value"] == same["elbo"]["standard_error"] == 0
+    found = studies.comparison(one, other, images=16, samples=3)["summary"]
+    parts = found["rate"]["value"] + found["distortion"]["value"]
+    assert found["elbo"]["value"] == pytest.approx(-parts, abs=1e-3)
+    assert found["elbo"]["n"] == 16
+
+
 def test_importance_sampling_closes_on_the_integral(mnist):
     found = studies.importance_sampling(
         finished(), images=8, samples=(1, 300), step=0.25

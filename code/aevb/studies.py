@@ -3,6 +3,7 @@ r"""Measurements on models that the report shows beside their training.
 - `kl_check`: the Monte Carlo estimate of the rate against its closed form.
 - `gradient_variance`: how noisy each estimator's gradient is.
 - `rate_distortion`: what the weight `coeff` of the rate does.
+- `comparison`: two models on the same images, difference by difference.
 - `importance_sampling`: the estimated likelihood against the integral.
 
 A study takes finished runs and settings and returns a dict. Its entry
@@ -291,14 +292,43 @@ def rate_distortion(
 
 
 @torch.no_grad()
+def comparison(
+    vae_kl: Any, vae_sgvb: Any, images: int, samples: int
+) -> dict[str, Any]:
+    """`vae_sgvb` less `vae_kl`, image by image, with the same noise.
+
+    Means over images vary with the images; differences on the same images
+    vary far less. Their standard error speaks of these two trainings, not
+    of others from other seeds.
+    """
+    device = next(vae_kl.model.parameters()).device
+    x = binary_test_images(device, images)
+    one, other = (_bounds(r.model, x, x, samples) for r in (vae_kl, vae_sgvb))
+    differences = {
+        "elbo": other.elbo - one.elbo,
+        "rate": other.rate - one.rate,
+        "distortion": other.distortion - one.distortion,
+    }
+    found = {k: evaluation.mean(d).to_json() for k, d in differences.items()}
+    return {"summary": {**found, "images": images, "samples": samples}}
+
+
+def _bounds(
+    model: VAE, inputs: Tensor, x: Tensor, samples: int
+) -> evaluation.Bounds:
+    """The bounds of binary images x, encoded as `inputs`."""
+    mean, logvar = model.encode(inputs)
+    generator = torch.Generator(x.device).manual_seed(0)
+    likelihood = evaluation.bernoulli(model, x)
+    return evaluation.bounds(mean, logvar, likelihood, samples, generator)
+
+
+@torch.no_grad()
 def judge(
     model: VAE, inputs: Tensor, x: Tensor, samples: int
 ) -> dict[str, Any]:
     """Rate and distortion of binary images x, encoded as `inputs`."""
-    mean, logvar = model.encode(inputs)
-    generator = torch.Generator(x.device).manual_seed(0)
-    likelihood = evaluation.bernoulli(model, x)
-    found = evaluation.bounds(mean, logvar, likelihood, samples, generator)
+    found = _bounds(model, inputs, x, samples)
     return {
         "rate": evaluation.mean(found.rate).to_json(),
         "distortion": evaluation.mean(found.distortion).to_json(),
