@@ -45,6 +45,8 @@ output-file: kerberos.pdf
 press: {chapter-name: Problem, first-chapter: 0}
 ---
 
+A banner before the first chapter.
+
 # Start {#sec-start}
 
 ```{python}
@@ -68,6 +70,10 @@ source is @kingma and [@kingma]. A footnote.[^n] <!-- a comment -->
 | question | page |
 |:---------|-----:|
 | one      | \pageref{fig-line} |
+| two      | \pageref{fig-two-2} |
+| three    | \pageref{tbl-made} |
+| four     | \pageref{thm-bound} |
+| five     | \pageref{eq-bound} |
 
 : Where to look {#tbl-where}
 
@@ -313,7 +319,9 @@ def test_page_references_name_the_right_pages(pages):
     proof = next(n for n, t in enumerate(pages, 1) if "Jensen" in t and n > 1)
     line = next(n for n, t in enumerate(pages, 1) if "Figure 1.1. The" in t)
     assert f"on page {proof};" in " ".join(pages)
-    assert f"one {line} " in pages[1]
+    made = next(n for n, t in enumerate(pages, 1) if "Table 1.1." in t)
+    expected = f"one {line} two {line} three {made} four {proof} five {proof} "
+    assert expected in pages[1]
 
 
 def test_bookmarks_and_contents_follow_the_chapters(pdf, pages):
@@ -331,6 +339,10 @@ def test_bookmarks_and_contents_follow_the_chapters(pdf, pages):
     ]
     for title in ("Problem 0 Start", "1.2 Figures", "References"):
         assert title in pages[0]
+
+
+def test_what_precedes_the_first_chapter_is_on_the_first_page(pages):
+    assert "A banner before the first chapter. Contents" in pages[0]
 
 
 def test_every_chapter_opens_a_page_and_heads_the_next(pages):

@@ -442,12 +442,12 @@ def _typeset(
     compiled = typeset.compile_pdf(
         stage / "report.typ", stage / "report.pdf", _timestamp(work.document)
     )
-    for tex in compiled.wide:
-        start = tex if len(tex) < 40 else tex[:37] + "..."
+    for tex, excess in compiled.wide.items():
+        start = tex.removeprefix(r"\begin{aligned} ")[:40]
         raise work.fault(
             tex,
-            f"the formula `{start}` is wider than the page; break it with "
-            "`aligned`",
+            f"the formula `{start}...` is {excess:.0f} pt wider than the "
+            "page; break its lines inside `aligned`",
         )
     return compiled.pages
 

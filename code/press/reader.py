@@ -96,12 +96,12 @@ class Document:
         for line in self.lines:
             if text and text in line.text:
                 return line.place
-        whole = " ".join(text.split())
+        whole, longest, place = " ".join(text.split()), 8, None
         for line in self.lines:
             part = " ".join(line.text.strip("$ ").split())
-            if len(part) > 8 and part in whole:
-                return line.place
-        return None
+            if len(part) > longest and part in whole:
+                longest, place = len(part), line.place
+        return place
 
 
 def read(path: Path) -> Document:

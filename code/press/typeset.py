@@ -205,7 +205,7 @@ class Compiled(NamedTuple):
     """What the compiled page says about itself."""
 
     pages: dict[str, int]  # of each label that a page reference names
-    wide: list[str]  # formulas that are wider than the text
+    wide: dict[str, float]  # formulas wider than the text, by how many points
 
 
 def compile_pdf(source: Path, pdf: Path, timestamp: int) -> Compiled:
@@ -229,7 +229,10 @@ def compile_pdf(source: Path, pdf: Path, timestamp: int) -> Compiled:
         raise PressError(f"Typst: {_diagnostic(error)}") from error
     for warning in warnings:
         raise PressError(f"Typst warns: {_diagnostic(warning)}")
-    return Compiled({x["label"]: x["page"] for x in pages}, wide)
+    return Compiled(
+        {x["label"]: x["page"] for x in pages},
+        {x["alt"]: x["excess"] for x in wide},
+    )
 
 
 def _diagnostic(error: Any) -> str:
