@@ -93,8 +93,40 @@ EXPERIMENTS: dict[str, Experiment] = {
 STUDIES: dict[str, Study] = {
     "kl_check": Study(
         studies.kl_check,
-        runs=("vae_kl", "vae_sgvb"),
-        settings={"images": 64, "samples": 4000, "seed": 0},
+        ("vae_kl", "vae_sgvb"),
+        {"images": 64, "samples": 4000, "seed": 0},
+    ),
+    "gradient_variance": Study(
+        studies.gradient_variance,
+        ("vae_kl", "vae_sgvb"),
+        {"images": 64, "draws": 50, "seed": 0},
+        {"images": 8, "draws": 20},
+    ),
+    "rate_distortion": Study(
+        studies.rate_distortion,
+        (),
+        {
+            "coeffs": (0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
+            "course_coeff": 1e-3,
+            "test_size": 2000,
+            "samples": 10,
+            "epochs": 4,
+            "hidden_dims": (256, 256, 4),
+            "ema": 0.99,
+        },
+        {**BRIEF, "test_size": 100},
+    ),
+    "comparison": Study(
+        studies.comparison,
+        ("vae_kl", "vae_sgvb"),
+        {"images": 10_000, "samples": 20},
+        {"images": 500, "samples": 2},
+    ),
+    "importance_sampling": Study(
+        studies.importance_sampling,
+        ("vae_kl",),
+        {"images": 1000, "samples": (1, 10, 100, 1000), "step": 0.02},
+        {"images": 50, "samples": (1, 10, 100), "step": 0.1},
     ),
 }
 
