@@ -121,7 +121,7 @@ class Torus:
         unit gradient along the ray (Gauss's lemma), so that it is
         s + tangent . (b - x(s)) to second order; the least is returned.
 
-        Good to a part in a thousand; never below the straight chord.
+        Good to two parts in a thousand; never below the straight chord.
         """
         start, end = (self.angles(p.double()) for p in (a, b))
         du, _ = wrap(end - start).unbind(-1)

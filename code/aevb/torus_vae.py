@@ -32,6 +32,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import softplus
 
 from aevb.distributions import TAU, CircleUniform, WrappedNormal, wrap
+from aevb.errors import UserError
 from aevb.evaluation import Estimate
 from aevb.models import VAE, mlp
 from aevb.torus import COURSE_SEED, Torus
@@ -41,7 +42,7 @@ PAIR_SEED = 20240924
 """Of the random pairs whose paths are measured."""
 FRESH_SEED = 4321
 """Of points on the torus that no model was trained on."""
-SCALE = 2.5
+SCALE = 2.75
 """Of the complex whose homology is counted, in covering radii: at it, the
 noise of a well-spread sample of a surface is filled in."""
 
@@ -127,9 +128,9 @@ class ToroidalVAE(nn.Module):
 class TorusConfig(Config):
     """Settings that both models share."""
 
-    epochs: Count = 400
+    epochs: Count = 300
     batch_size: Count = 500
-    lr: float = Field(default=3e-3, gt=0)
+    lr: float = Field(default=5e-3, gt=0)
     ema: float = Field(default=0.99, ge=0, lt=1)
     device: Any = "cpu"
     precision: Any = "float32"
@@ -154,6 +155,11 @@ class TorusConfig(Config):
 
     def model_post_init(self, _: Any) -> None:
         Torus(self.R, self.r)  # refuses what is no torus
+        if self.noise_min > self.noise_max:
+            raise UserError(
+                f"noise_min = {self.noise_min} must be at most "
+                f"noise_max = {self.noise_max}"
+            )
 
 
 class TorusPlainConfig(TorusConfig):
@@ -232,8 +238,9 @@ class TorusTask:
 
     def shape(self, model: Any) -> dict[str, Estimate]:
         """Homology of the decoded latent space."""
-        points = model.decode(latent_grid(model, 120)).flatten(0, 1)
-        numbers, gap = betti_numbers(points)
+        numbers, gap = betti_numbers(
+            model.decode(latent_lattice(model, 30_000))
+        )
         found = {f"betti_{k}": Estimate(b) for k, b in enumerate(numbers)}
         return {**found, "persistence_gap": Estimate(gap)}
 
@@ -278,6 +285,8 @@ class TorusWrappedTask(TorusTask):
         start, end = random_pairs(cloud, self.config.pairs)
         jump = (codes(model, end) - codes(model, start)).abs() > TAU / 2
         across = jump.any(dim=1)
+        if not across.any():
+            return {}
         paths = interpolate(model, start[across], end[across])
         return spread("cut_offset", self.torus.distance(paths).abs())
 
@@ -288,16 +297,19 @@ def gaussian_distortion(squared: Tensor, noise: Tensor) -> Tensor:
     return squared / (2 * variance) + 1.5 * torch.log(TAU * variance)
 
 
+@torch.no_grad()
 def codes(model: Any, x: Tensor) -> Tensor:
     """Means of the posteriors, points (B, 3) to (B, 2)."""
     return model.posterior(x).mean
 
 
+@torch.no_grad()
 def reconstruct(model: Any, x: Tensor) -> Tensor:
     """Decoded means of the posteriors, (B, 3) to (B, 3)."""
     return model.decode(codes(model, x))
 
 
+@torch.no_grad()
 def interpolate(
     model: Any, start: Tensor, end: Tensor, steps: int = 101
 ) -> Tensor:
@@ -317,17 +329,22 @@ def random_pairs(
     return cloud[i], cloud[j]
 
 
-def latent_grid(model: Any, n: int) -> Tensor:
-    """An n by n grid over the prior's mass, (n, n, 2).
-
-    For the normal at its quantiles (k + 1/2) / n, for the circle at equal
-    angles.
-    """
-    shares = (torch.arange(n) + 0.5) / n
-    axis = TAU * shares
+def quantile(model: Any, shares: Tensor) -> Tensor:
+    """Latent coordinates with these shares of the prior below them."""
     if isinstance(prior := model.prior(), Normal):
-        axis = prior.icdf(shares)
-    return torch.cartesian_prod(axis, axis).unflatten(0, (n, n))
+        return prior.icdf(shares)
+    return TAU * shares
+
+
+def latent_lattice(model: Any, n: int) -> Tensor:
+    """n latent points that fill the prior evenly, (n, 2).
+
+    The lattice of the golden ratio: shares (k + 1/2) / n and k phi mod 1.
+    """
+    k = torch.arange(n, dtype=torch.float64) + 0.5
+    golden = (5**0.5 - 1) / 2
+    shares = torch.stack([k / n, (k * golden) % 1], dim=1).float()
+    return quantile(model, shares)
 
 
 def winding_matrix(model: ToroidalVAE, torus: Torus) -> Tensor:
@@ -354,7 +371,7 @@ def farthest_points(points: Tensor, n: int) -> tuple[Tensor, float]:
     return points[chosen], float(nearest.max())
 
 
-def betti_numbers(points: Tensor, n: int = 400) -> tuple[list[int], float]:
+def betti_numbers(points: Tensor, n: int = 1200) -> tuple[list[int], float]:
     """Betti numbers 0, 1, 2 of the shape that a dense cloud samples.
 
     Those of the Vietoris-Rips complex of n farthest points at SCALE times
@@ -395,7 +412,9 @@ def stretch_ratio(model: Any, cloud: Tensor, neighbours: int = 4) -> Estimate:
     Each point with its nearest neighbours on the surface. A code with a
     seam tears some neighbours apart, and the ratio is large.
     """
-    distance = torch.cdist(cloud, cloud)
+    distance = torch.cdist(
+        cloud, cloud, compute_mode="donot_use_mm_for_euclid_dist"
+    )
     near, index = distance.topk(neighbours + 1, largest=False)
     z = codes(model, cloud)
     way = model.difference(z.unsqueeze(1), z[index[:, 1:]])
@@ -421,7 +440,7 @@ def spread(name: str, values: Tensor) -> dict[str, Estimate]:
     """
     rows = values.double().reshape(len(values), -1)
     flat, means = rows.flatten(), rows.mean(dim=1)
-    error = float(means.std() / len(means) ** 0.5)
+    error = float(means.std() / len(means) ** 0.5) if len(means) > 1 else None
     n = flat.numel()
     measures: dict[str, Callable[[Tensor], Tensor]] = {
         "p95": lambda v: torch.quantile(v, 0.95),
@@ -431,3 +450,18 @@ def spread(name: str, values: Tensor) -> dict[str, Estimate]:
     for suffix, measure in measures.items():
         found[f"{name}_{suffix}"] = Estimate(float(measure(flat)), None, n)
     return found
+
+
+@torch.no_grad()
+def decoded_lines(model: Any, lines: int = 32, steps: int = 241) -> Tensor:
+    """Decoded lines of the latent grid, (2, lines, steps, 3).
+
+    Family k has coordinate k constant; the other runs over the prior's
+    mass, on the circle all the way round.
+    """
+    still = quantile(model, (torch.arange(lines) + 0.5) / lines)
+    moving = quantile(model, torch.linspace(0, 1, steps).clamp(0.005, 0.995))
+    if not isinstance(model.prior(), Normal):
+        moving = torch.linspace(0, TAU, steps)  # closed
+    z = torch.cartesian_prod(still, moving).unflatten(0, (lines, steps))
+    return torch.stack([model.decode(z), model.decode(z.flip(-1))])

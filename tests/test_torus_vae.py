@@ -1,0 +1,249 @@
+"""The two models of the torus and the measures of their shape."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from aevb import training
+from aevb.distributions import TAU, CircleUniform
+from aevb.errors import UserError
+from aevb.objectives import loss_KL_wo_E
+from aevb.torus import Torus
+from aevb.torus_vae import (
+    Encoding,
+    PlainVAE,
+    ToroidalVAE,
+    TorusPlainConfig,
+    TorusPlainTask,
+    TorusWrappedConfig,
+    TorusWrappedTask,
+    betti_numbers,
+    codes,
+    farthest_points,
+    gaussian_distortion,
+    interpolate,
+    latent_lattice,
+    random_pairs,
+    sliced_wasserstein,
+    spread,
+    stretch_ratio,
+    winding_matrix,
+)
+
+BRIEF = {"epochs": 2, "size": 200, "batch_size": 50, "pairs": 20}
+
+
+class Exact(torch.nn.Module):
+    """A perfect toroidal model: the chart itself, sheared by `matrix`."""
+
+    def __init__(self, torus: Torus, matrix=((1, 0), (0, 1))) -> None:
+        super().__init__()
+        self.torus = torus
+        self.matrix = torch.tensor(matrix, dtype=torch.float32)
+
+    def posterior(self, x):
+        return Normal(self.torus.angles(x) @ self.matrix.T, 0.01)
+
+    def prior(self):
+        return CircleUniform()
+
+    def decode(self, z):
+        u, v = (z @ torch.linalg.inv(self.matrix).T).unbind(-1)
+        return self.torus.point(u, v)
+
+    difference = ToroidalVAE.difference
+
+
+@pytest.fixture(params=[0.2, 0.5, 0.8])
+def torus(request):
+    return Torus(1.0, request.param)
+
+
+def test_encoding_is_the_courses():
+    x = torch.tensor([[0.1, -0.2, 0.3]])
+    want = [
+        f(2.0**k * c)
+        for c in x[0].tolist()
+        for k in range(10)
+        for f in (math.sin, math.cos)
+    ]
+    torch.testing.assert_close(
+        Encoding(10)(x)[0], torch.tensor(want), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_plain_rate_is_the_analytical_kl_of_problem_3():
+    torch.manual_seed(0)
+    model = PlainVAE([16])
+    q = model.posterior(Torus().cloud(50))
+    ours = kl_divergence(q, model.prior()).sum(1)
+    output = {"mean": q.mean, "logvar": 2 * q.stddev.log()}
+    torch.testing.assert_close(ours, -loss_KL_wo_E(output))
+
+
+def test_distortion_is_a_normal_density():
+    torch.manual_seed(0)
+    x, imgs, s = torch.randn(5, 3), torch.randn(5, 3), torch.tensor(0.3)
+    squared = (x - imgs).square().sum(1)
+    torch.testing.assert_close(
+        gaussian_distortion(squared, s),
+        -Normal(imgs, s).log_prob(x).sum(1),
+    )
+
+
+@pytest.mark.parametrize("model", [PlainVAE([8]), ToroidalVAE([8])])
+def test_loss_is_distortion_plus_weighted_rate(model):
+    plain = isinstance(model, PlainVAE)
+    task = (
+        TorusPlainTask(TorusPlainConfig(coeff=3.0))
+        if plain
+        else TorusWrappedTask(TorusWrappedConfig(coeff=3.0))
+    )
+    terms = task.loss(model, Torus().cloud(20))
+    torch.testing.assert_close(
+        terms["loss"], terms["distortion"] + 3 * terms["rate"]
+    )
+    assert 0.01 <= terms["noise"] <= 0.1
+
+
+def test_turning_the_latent_angles_changes_nothing():
+    torch.manual_seed(0)
+    model = ToroidalVAE([16])
+    z = torch.rand(30, 2) * TAU
+    torch.testing.assert_close(
+        model.decode(z), model.decode(z + TAU), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_interpolation_takes_the_shorter_arc_over_the_seam(torus):
+    model = Exact(torus)
+    u, v = torch.tensor([3.0, -3.0]), torch.tensor([-2.9, 2.9])
+    a, b = torus.point(u, v)
+    path = interpolate(model, a[None], b[None])[0]
+    length = path.diff(dim=0).norm(dim=1).sum()
+    assert path.shape == (101, 3)
+    torch.testing.assert_close(path[[0, -1]], torch.stack([a, b]))
+    assert length < 0.5  # the long way round is above 5
+
+
+@pytest.mark.parametrize(
+    ("matrix", "determinant"),
+    [(((1, 0), (0, 1)), 1), (((0, 1), (1, 0)), -1), (((1, 2), (0, 1)), 1)],
+)
+def test_winding_matrix_of_known_maps(matrix, determinant):
+    found = winding_matrix(Exact(Torus(), matrix), Torus())
+    want = torch.tensor(matrix, dtype=torch.float32).T
+    torch.testing.assert_close(found, want)
+    assert float(torch.det(found)) == pytest.approx(determinant)
+
+
+def test_betti_numbers_of_a_torus_a_sphere_and_a_circle(torus):
+    torch.manual_seed(0)
+    model = Exact(torus)
+    numbers, gap = betti_numbers(model.decode(latent_lattice(model, 30_000)))
+    assert numbers == [1, 2, 1]
+    assert gap > 1.1
+    sphere = torch.nn.functional.normalize(torch.randn(8000, 3), dim=1)
+    assert betti_numbers(sphere, 300)[0] == [1, 0, 1]
+    t = torch.linspace(0, TAU, 2000)
+    circle = torch.stack([t.cos(), t.sin(), 0 * t], 1)
+    assert betti_numbers(circle, 100)[0] == [1, 1, 0]
+
+
+def test_lattice_fills_the_prior_evenly():
+    z = latent_lattice(Exact(Torus()), 1000)
+    counts = torch.histogramdd(z, bins=[5, 5], range=[0.0, TAU, 0.0, TAU]).hist
+    assert counts.min() >= 35
+    assert counts.max() <= 45
+    normal = latent_lattice(PlainVAE([8]), 4000)
+    torch.testing.assert_close(normal.std(0), torch.ones(2), atol=0.02, rtol=0)
+
+
+def test_farthest_points_cover():
+    points = Torus().cloud(500)
+    landmarks, radius = farthest_points(points, 50)
+    nearest = torch.cdist(points, landmarks).amin(1)
+    assert float(nearest.max()) == pytest.approx(radius, rel=1e-3)
+    apart = torch.cdist(landmarks, landmarks) + 9 * torch.eye(50)
+    assert float(apart.min()) >= radius * 0.999
+
+
+def test_a_seam_shows_as_stretch():
+    torus = Torus()
+    whole, torn = Exact(torus), Exact(torus)
+    torn.difference = lambda z0, z1: z1 - z0
+    cloud = torus.cloud(1000)
+    assert stretch_ratio(whole, cloud).value < 4
+    assert stretch_ratio(torn, cloud).value > 20
+
+
+def test_sliced_wasserstein_is_a_shift_seen_from_all_sides():
+    points = Torus().cloud(1000)
+    assert sliced_wasserstein(points, points.flip(0)) == 0
+    shifted = points + torch.tensor([0.0, 0.0, 1.0])
+    # the mean of |cos| over the sphere is a half
+    assert sliced_wasserstein(points, shifted) == pytest.approx(0.5, abs=0.06)
+
+
+def test_spread_measures_rows():
+    values = torch.arange(1.0, 7.0).reshape(3, 2)
+    found = spread("x", values)
+    assert found["x_mean"].value == pytest.approx(3.5)
+    assert found["x_mean"].standard_error == pytest.approx(2 / 3**0.5)
+    assert found["x_max"].value == 6
+    assert found["x_p95"].n == 6
+
+
+def test_a_perfect_model_has_perfect_numbers():
+    task = TorusWrappedTask(TorusWrappedConfig(pairs=50))
+    found = task.evaluate(Exact(Torus()))
+    assert found["interpolation_offset_max"].value < 1e-6
+    assert found["reconstruction_error_max"].value < 1e-6
+    assert found["winding_determinant"].value == 1
+    assert [found[f"betti_{k}"].value for k in range(3)] == [1, 2, 1]
+    assert found["path_ratio_mean"].value >= 0.999
+    assert found["coverage"].value < 2 * found["coverage_floor"].value
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_short_training_runs_and_learns(wrapped):
+    task = (
+        TorusWrappedTask(TorusWrappedConfig(**BRIEF))
+        if wrapped
+        else TorusPlainTask(TorusPlainConfig(**BRIEF))
+    )
+    model, history, _ = training.fit(task, torch.device("cpu"))
+    assert history["train_loss"][-1] < history["train_loss"][0]
+    metrics = task.evaluate(model)
+    assert metrics["interpolation_offset_mean"].n == 20 * 101
+    assert all(math.isfinite(e.value) for e in metrics.values())
+
+
+def test_pairs_are_the_same_each_time():
+    cloud = Torus().cloud()
+    first, again = random_pairs(cloud, 5), random_pairs(cloud, 5)
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], first[1])
+
+
+def test_codes_are_angles():
+    torch.manual_seed(0)
+    z = codes(ToroidalVAE([8]), Torus().cloud(100))
+    assert (z.abs() <= math.pi).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"coeff": 0.0}, "coeff"),
+        ({"r": 1.5}, "r = 1.5"),
+        ({"size": 0}, "size"),
+        ({"noise_min": 0.2}, "noise_min"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(fields, message):
+    with pytest.raises(UserError, match=message):
+        TorusWrappedConfig(**fields)
