@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from proofs import decomposition, elbo, estimator, gaussian, linear_gaussian
+from proofs import (
+    decomposition,
+    elbo,
+    estimator,
+    gaussian,
+    linear_gaussian,
+    wrapped_normal,
+)
 from proofs.derivation import Derivation, Step
 
+_MODULES = (
+    elbo,
+    gaussian,
+    decomposition,
+    estimator,
+    linear_gaussian,
+    wrapped_normal,
+)
 DERIVATIONS: dict[str, Derivation] = {
     derivation.name: derivation
-    for module in (elbo, gaussian, decomposition, estimator, linear_gaussian)
+    for module in _MODULES
     for derivation in module.DERIVATIONS
 }
 

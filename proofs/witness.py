@@ -26,7 +26,9 @@ from sympy import (
     Indexed,
     Integer,
     Integral,
+    Mul,
     Poly,
+    PolynomialError,
     Pow,
     Sum,
     Symbol,
@@ -35,6 +37,7 @@ from sympy import (
     cos,
     erf,
     exp,
+    expand,
     expand_log,
     expand_power_base,
     factor,
@@ -54,8 +57,8 @@ from sympy.core.basic import Basic
 
 
 def equal(a: Expr, b: Expr) -> bool:
-    """Whether sympy reduces the difference of two expressions to zero."""
-    difference = settle(calculate(a) - calculate(b))
+    """Whether sympy reduces the difference of two values to zero."""
+    difference = settle(a - b)
     return difference == 0 or simplify(difference) == 0
 
 
@@ -64,18 +67,24 @@ def settle(expr: Expr) -> Expr:
 
     Each logarithm, exponential or root of an irreducible argument counts as
     a further variable of a field of rational functions, where equality with
-    zero is decided.
+    zero is decided. A second pass meets the squares of roots as numbers.
     """
-    expr = expand_logs(expr)
-    expr = powsimp(expr, combine="exp")
-    expr = expr.replace(exp, lambda e: exp(cancel(e)))
-    expr = expr.replace(erf, lambda e: erf(cancel(e)))
+    once = _as_rational(expr)
+    return once and _as_rational(once)
+
+
+def _as_rational(expr: Expr) -> Expr:
+    expr = powsimp(expand_logs(expr), combine="exp")
+    for kind in (exp, erf):
+        expr = expr.replace(
+            kind, lambda inside, kind=kind: kind(cancel(inside))
+        )
     atoms = {
         a: Dummy()
-        for a in expr.atoms(Function, Pow, Indexed)
+        for a in expr.atoms(Function, Pow, Indexed, Integral, Sum) | {pi}
         if not (isinstance(a, Pow) and a.exp.is_Integer)
     }
-    plain = expr.xreplace(atoms).xreplace({pi: Dummy()})
+    plain = expr.xreplace(atoms)
     if not plain.free_symbols:
         return plain
     field = QQ.frac_field(*plain.free_symbols)
@@ -99,9 +108,17 @@ def calculate(expr: Expr) -> Expr:
     """The expression with its derivatives and integrals carried out."""
     if not expr.has(Integral, Derivative):
         return expr
+    if isinstance(expr, Sum):
+        return _unwrapped(expr)
     if isinstance(expr, Derivative):
         return Derivative(calculate(expr.expr), *expr.variables).doit()
     if isinstance(expr, Integral):
+        factors = Mul.make_args(expr.function)
+        sums = [a for a in factors if isinstance(a, Sum)]
+        if len(sums) == 1:  # integrate term by term
+            rest = Mul(*(a for a in factors if a != sums[0]))
+            inside = Integral(rest * sums[0].function, *expr.limits)
+            return calculate(Sum(inside, *sums[0].limits))
         value = calculate(expr.function)
         for limits in expr.limits:
             value = _integral(value, *limits)
@@ -109,9 +126,32 @@ def calculate(expr: Expr) -> Expr:
     return expr.func(*map(calculate, expr.args))
 
 
+def _unwrapped(expr: Sum) -> Expr:
+    """A sum over k of integrals over intervals that tile the line.
+
+    Either they do already, or a shift of the variable by 2 pi k makes them.
+    The integrand must not depend on k then.
+    """
+    ((k, low, high),) = expr.limits
+    if isinstance(expr.function, Integral) and (low, high) == (-oo, oo):
+        ((v, start, end),) = expr.function.limits
+        for shift in (0, 2 * pi * k):
+            body = expr.function.function.xreplace({v: v - shift})
+            body = body.replace(cos, lambda a: cos(expand(a)))
+            body = body.replace(exp, lambda a: exp(expand(a)))
+            first, last = start + shift, end + shift
+            meet = expand(first.xreplace({k: k + 1}) - last)
+            if not body.has(k) and meet == 0:
+                return calculate(Integral(body, (v, -oo, oo)))
+    return expr
+
+
 def _integral(body: Expr, variable: Symbol, low: Expr, high: Expr) -> Expr:
-    if low == -oo:
-        return _gaussian(body, variable, high)
+    try:
+        if low == -oo:
+            return _gaussian(body, variable, high)
+    except (ValueError, PolynomialError):  # no rule: it stays as it is
+        return Integral(body, (variable, low, high))
     return integrate(body, (variable, low, high))
 
 
@@ -130,7 +170,7 @@ def _gaussian(body: Expr, v: Symbol, high: Expr) -> Expr:
         a, b, c = (square.coeff_monomial(v**i) for i in (2, 1, 0))
         a = factor(together(-a))
         if square.degree() != 2 or not a.is_positive:
-            raise ValueError(f"no rule integrates {body} over {v}")
+            raise ValueError(f"{exponent} is no negative square")
         middle, width = b / (2 * a), 1 / expand_power_base(sqrt(2 * a))
         moment = Add(
             *(
@@ -177,50 +217,51 @@ WORKING_DIGITS = 42
 Values = Mapping[Basic, Any]
 
 
-def agree(a: Expr, b: Expr, seed: int = 0) -> bool:
+def agree(a: Expr, b: Expr, seed: int = 0, wide: bool = False) -> bool:
     """Whether two expressions agree to DIGITS digits at a random point."""
     tolerance = mpmath.mpf(10) ** -DIGITS
-    return _close(precise(a, seed), precise(b, seed), tolerance)
+    return _close(precise(a, seed, wide), precise(b, seed, wide), tolerance)
 
 
-def differ(a: Expr, b: Expr, seed: int = 0) -> bool:
+def differ(a: Expr, b: Expr, seed: int = 0, wide: bool = False) -> bool:
     """Whether machine precision already tells two expressions apart.
 
     An expression without a value (log 0, a divergent integral) differs from
     every other.
     """
     try:
-        return not _close(quick(a, seed), quick(b, seed), 1e-6)
+        return not _close(quick(a, seed, wide), quick(b, seed, wide), 1e-6)
     except ArithmeticError:
         return True
 
 
 @cache
-def precise(expr: Expr, seed: int) -> Any:
+def precise(expr: Expr, seed: int, wide: bool = False) -> Any:
     """The value at a random point in WORKING_DIGITS digits."""
     with mpmath.workdps(WORKING_DIGITS):
-        return Precise().number(expr, point(expr, seed))
+        return Precise(wide).number(expr, point(expr, seed, wide))
 
 
 @cache
-def quick(expr: Expr, seed: int) -> Any:
+def quick(expr: Expr, seed: int, wide: bool = False) -> Any:
     """The value at the same point in machine precision."""
-    values = {v: float(x) for v, x in point(expr, seed).items()}
+    values = {v: float(x) for v, x in point(expr, seed, wide).items()}
     with numpy.errstate(all="ignore"):
-        return Quick().number(expr, values)
+        return Quick(wide).number(expr, values)
 
 
 def _close(one: Any, two: Any, tolerance: Any) -> bool:
-    return bool(abs(one - two) <= tolerance * max(1, abs(one), abs(two)))
+    size = max(1, abs(one), abs(two))
+    return bool(abs(one - two) <= tolerance * size < mpmath.inf)
 
 
-def point(expr: Expr, seed: int) -> dict[Basic, Any]:
+def point(expr: Expr, seed: int, wide: bool = False) -> dict[Basic, Any]:
     """A random value for every free symbol, inside its assumptions.
 
     Positive symbols fall in [0.6, 1], others in [-1, 1]: the range for which
     the quadrature below has the digits that it promises.
     """
-    return {v: _draw(v, seed) for v in unknowns(expr)}
+    return {v: _draw(v, seed, wide) for v in unknowns(expr)}
 
 
 def unknowns(expr: Expr) -> set[Basic]:
@@ -229,10 +270,14 @@ def unknowns(expr: Expr) -> set[Basic]:
     return expr.free_symbols - names
 
 
-def _draw(symbol: Basic, seed: int) -> Any:
-    low = 0.6 if symbol.is_positive else -1
+def _draw(symbol: Basic, seed: int, wide: bool) -> Any:
     generator = random.Random(f"{seed} {symbol}")
-    return mpmath.mpf(round(generator.uniform(low, 1), 12))
+    if symbol.is_integer:
+        return mpmath.mpf(generator.randint(1, 3))
+    low, high = (1.4, 1.8) if wide else (0.6, 1)
+    if not symbol.is_positive:
+        low, high = -1, 1
+    return mpmath.mpf(round(generator.uniform(low, high), 12))
 
 
 class Numbers:
@@ -245,6 +290,9 @@ class Numbers:
     functions: Any
     circle: int
     shrink: int
+
+    def __init__(self, wide: bool) -> None:
+        self.scale = 2 if wide else 1  # of the nodes on the line
 
     def rational(self, p: int, q: int) -> Any:
         """The fraction p / q."""
@@ -288,7 +336,10 @@ class Numbers:
             return math.prod(args)
         if expr.is_Pow:
             return args[0] ** args[1]
-        return getattr(self.functions, type(expr).__name__.lower())(*args)
+        function = getattr(self.functions, type(expr).__name__, None)
+        if function is None or not args:
+            raise ArithmeticError(f"{expr} has no value")
+        return function(*args)
 
     def fixed(self, expr: Expr, bound: Symbol, values: Values) -> dict:
         """The point, and the parts of expr that do not vary with `bound`."""
@@ -326,6 +377,8 @@ class Numbers:
             body = Derivative(expr.expr, *inner)
         else:
             body, (v,) = expr.expr, expr.variables
+        if v not in values:
+            return self.rational(0, 1)
         radius = self.rational(1, self.shrink)
         total: Any = 0
         for i in range(self.circle):
@@ -343,6 +396,12 @@ def _compiled(body: Expr, given: tuple[Basic, ...]) -> Any:
     if plain.has(Integral, Sum, Derivative):
         return None
     return lambdify(names, plain, "mpmath", cse=True)
+
+
+@cache
+def _legendre() -> Any:
+    rule = mpmath.calculus.quadrature.GaussLegendre(mpmath.mp)
+    return rule.calc_nodes(6, mpmath.mp.prec)
 
 
 class Precise(Numbers):
@@ -373,21 +432,25 @@ class Precise(Numbers):
         by about e^{-(2 pi sigma / h)^2 / 2}. Source: Trefethen and Weideman,
         The exponentially convergent trapezoidal rule, SIAM Review 56, 2014.
         """
-        f, h = self.function(body, v, values), self.rational(11, 50)
+        f = self.function(body, v, values)
+        h = self.rational(11 * self.scale, 50)
         return h * mpmath.fsum(f(h * i) for i in range(-64, 65))
 
     def interval(
         self, body: Expr, v: Symbol, values: Values, low: Any, high: Any
     ) -> Any:
-        f = self.function(body, v, values)
-        return mpmath.quad(f, [low, high], method="gauss-legendre")
+        """The Gauss-Legendre rule with 96 nodes."""
+        f, half = self.function(body, v, values), (high - low) / 2
+        return half * mpmath.fsum(
+            weight * f(low + half * (node + 1)) for node, weight in _legendre()
+        )
 
     def series(self, body: Expr, v: Symbol, values: Values, first: int) -> Any:
         """Terms from `first` on, until three in a row are negligible."""
         f = self.function(body, v, values)
         total, small = mpmath.mpf(0), 0
         for i in range(first, first + 5000):
-            term = f(i)
+            term = f(mpmath.mpf(i))
             total += term
             small = small + 1 if abs(term) < mpmath.eps else 0
             if small == 3:
@@ -416,8 +479,9 @@ class Quick(Numbers):
         return found + 0 * at
 
     def line(self, body: Expr, v: Symbol, values: Values) -> Any:
-        nodes = 0.3 * numpy.arange(-30, 31)
-        return 0.3 * self.on(nodes, body, v, values).sum(axis=0)
+        step = 0.3 * self.scale
+        nodes = step * numpy.arange(-30, 31)
+        return step * self.on(nodes, body, v, values).sum(axis=0)
 
     def interval(
         self, body: Expr, v: Symbol, values: Values, low: Any, high: Any
