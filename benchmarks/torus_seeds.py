@@ -31,7 +31,6 @@ SHOWN = (
     "betti_0",
     "betti_1",
     "betti_2",
-    "persistence_gap",
     "stretch_ratio",
     "path_ratio_mean",
 )

@@ -1,6 +1,8 @@
 """The two models of the torus and the measures of their shape."""
 
+import io
 import math
+import time
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from aevb import training
 from aevb.distributions import TAU, CircleUniform
 from aevb.errors import UserError
+from aevb.figures import torus as figures
 from aevb.objectives import loss_KL_wo_E
 from aevb.torus import Torus
 from aevb.torus_vae import (
@@ -21,11 +24,13 @@ from aevb.torus_vae import (
     TorusWrappedTask,
     betti_numbers,
     codes,
+    decoded_lines,
     farthest_points,
     gaussian_distortion,
     interpolate,
     latent_lattice,
     random_pairs,
+    reconstruct,
     sliced_wasserstein,
     spread,
     stretch_ratio,
@@ -219,6 +224,36 @@ def test_a_short_training_runs_and_learns(wrapped):
     metrics = task.evaluate(model)
     assert metrics["interpolation_offset_mean"].n == 20 * 101
     assert all(math.isfinite(e.value) for e in metrics.values())
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda t, x, p, m: figures.reconstruction(x, reconstruct(m, x)),
+        lambda t, x, p, m: figures.trajectories(
+            t, x, {"a": p[:6], "b": p[:1]}
+        ),
+        lambda t, x, p, m: figures.one_path(t, x, p[0]),
+        lambda t, x, p, m: figures.offsets_along_paths(t, {"a": p, "b": p}),
+        lambda t, x, p, m: figures.latent_grids(x, {"a": decoded_lines(m)}),
+    ],
+)
+def test_figures_are_quick_and_small(draw):
+    torus, model = Torus(), Exact(Torus())
+    cloud = torus.cloud()
+    paths = interpolate(model, *random_pairs(cloud, 200))
+    file = io.BytesIO()
+    began = time.process_time()
+    draw(torus, cloud, paths, model).savefig(file, format="pdf", dpi=200)
+    assert time.process_time() - began < 3
+    assert len(file.getvalue()) < 300_000
+
+
+def test_a_path_on_the_far_side_does_not_face_the_viewer():
+    torus = Torus()
+    x = torch.tensor([[1.5, 0.0, 0.0], [-1.5, 0.0, 0.0], [1.0, 0.0, 0.5]])
+    assert figures.facing(torus, x, (0, 0)).tolist() == [True, False, False]
+    assert figures.facing(torus, x, (90, 0)).tolist()[2]
 
 
 def test_pairs_are_the_same_each_time():

@@ -6,21 +6,21 @@ reparameterisation trick word for word, which torch's own von Mises lacks.
 The density has two series (Mardia and Jupp 2000, section 3.5.7),
 
     f(theta) = sum_k N(theta + 2 pi k; mu, sigma^2)                   images
-             = (1 + 2 sum_m q^(m^2) cos m(theta - mu)) / (2 pi),     Fourier
+             = (1 + 2 sum_m rho^(m^2) cos m(theta - mu)) / (2 pi),   Fourier
 
-with q = exp(-sigma^2 / 2) and m >= 1. They are Poisson summations of one
+with rho = exp(-sigma^2 / 2) and m >= 1. They are Poisson summations of one
 another: the first converges fast for small sigma, the second for large, and
 at sigma^2 = 2 pi they are equally good.
 
 The entropy needs E[log f]. Jacobi's triple product turns log f into a sum,
 
-    log 2 pi f = sum_n log(1 - q^(2n))
-               + 2 sum_m (-1)^(m+1) / m * q^m / (1 - q^(2m)) cos m(theta - mu)
+    log 2 pi f = sum_n log(1 - rho^(2n))
+        + 2 sum_m (-1)^(m+1) / m * rho^m / (1 - rho^(2m)) cos m(theta - mu)
 
-whose expectation is term by term E[cos m(theta - mu)] = q^(m^2). Hence
+whose expectation is term by term E[cos m(theta - mu)] = rho^(m^2). Hence
 
-    KL(WN(mu, sigma) || U) = log 2 pi - H = sum_n log(1 - q^(2n))
-               + 2 sum_m (-1)^(m+1) / m * q^(m^2 + m) / (1 - q^(2m)).
+    KL(WN(mu, sigma) || U) = log 2 pi - H = sum_n log(1 - rho^(2n))
+        + 2 sum_m (-1)^(m+1) / m * rho^(m^2 + m) / (1 - rho^(2m)).
 
 The product converges fast for large sigma only; Dedekind's transformation
 of it, sum_n log(1 - e^(-nt)) = log(2 pi / t) / 2 + t / 24 - pi^2 / (6 t)
@@ -184,7 +184,7 @@ def _log_images(delta: Tensor, scale: Tensor) -> Tensor:
 
 
 def _log_fourier(delta: Tensor, scale: Tensor) -> Tensor:
-    """log (1 + 2 sum_m q^(m^2) cos(m delta)) / 2 pi, for scale^2 >= 2 pi."""
+    """log (1 + 2 sum_m rho^(m^2) cos(m delta)) / 2 pi, if scale^2 >= 2 pi."""
     m = torch.arange(1, FOURIER + 1, device=delta.device)
     t = scale.square().clamp(min=TAU / 2).unsqueeze(-1)
     waves = torch.exp(-t * m.square() / 2) * torch.cos(m * delta.unsqueeze(-1))
@@ -229,7 +229,7 @@ def _log_product(exponents: Tensor) -> Tensor:
 
 
 def _entropy_series(t: Tensor) -> Tensor:
-    """2 sum_m (-1)^(m+1) / m * q^(m^2 + m) / (1 - q^(2m)), q = e^(-t/2)."""
+    """2 sum_m (-1)^(m+1) / m * rho^(m^2 + m) / (1 - rho^(2m)), t = sigma^2."""
     m = torch.arange(1, SERIES + 1, device=t.device)
     sign = 1 - 2 * ((m + 1) % 2)
     x = t.unsqueeze(-1) * m

@@ -21,7 +21,7 @@ ELBO with that fixed s.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -132,8 +132,8 @@ class TorusConfig(Config):
     batch_size: Count = 500
     lr: float = Field(default=5e-3, gt=0)
     ema: float = Field(default=0.99, ge=0, lt=1)
-    device: Any = "cpu"
-    precision: Any = "float32"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     R: float = 1.0
     """Major radius of the torus."""
     r: float = 0.5
@@ -286,7 +286,8 @@ class TorusWrappedTask(TorusTask):
         jump = (codes(model, end) - codes(model, start)).abs() > TAU / 2
         across = jump.any(dim=1)
         if not across.any():
-            return {}
+            none = Estimate(0.0, None, 0)
+            return {f"cut_offset_{k}": none for k in ("mean", "p95", "max")}
         paths = interpolate(model, start[across], end[across])
         return spread("cut_offset", self.torus.distance(paths).abs())
 
