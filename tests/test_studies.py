@@ -160,6 +160,19 @@ def test_the_analytical_rate_has_no_noise(vae, x):
     assert torch.all(found["elbo"]["kl"] > 0)
 
 
+def test_the_variance_is_that_of_the_whole_objective(vae, x):
+    torch.manual_seed(0)
+    found = total_variance(vae, x, draws=60)["elbo"]["sgvb"][0]
+    torch.manual_seed(0)
+    draws = []
+    for _ in range(6):
+        loss = objectives.negative_elbo(vae, x, objectives.loss_SGVB)["loss"]
+        parts = torch.autograd.grad(loss, list(vae.encoder.parameters()))
+        draws.append(torch.cat([g.flatten() for g in parts]))
+    expected = torch.stack(draws).var(dim=0).sum().item()
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+
+
 def test_gradient_variance_names_places_and_ratios(mnist):
     runs = finished(), finished(estimator="sgvb", seed=1)
     found = studies.gradient_variance(*runs, images=8, draws=20, seed=0)
