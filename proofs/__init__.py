@@ -8,6 +8,7 @@ from proofs import (
     estimator,
     gaussian,
     linear_gaussian,
+    record,
     wrapped_normal,
 )
 from proofs.derivation import Derivation, Step
@@ -33,4 +34,9 @@ def show(*names: str) -> None:
         print(DERIVATIONS[name].markdown())
 
 
-__all__ = ["DERIVATIONS", "Derivation", "Step", "show"]
+def mutants_caught() -> int:
+    """How many wrong lines the witnesses have rejected."""
+    return sum(row.caught for row in record.rows(DERIVATIONS))
+
+
+__all__ = ["DERIVATIONS", "Derivation", "Step", "mutants_caught", "show"]

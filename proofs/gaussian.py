@@ -209,6 +209,54 @@ LOG_NORMAL = Derivation(
     worlds=(LINE,),
 )
 
+density = Let(Symbol("q(z)"), DiagonalNormal(zs, mus, sigmas, D))
+unit_density = Let(Symbol("p(z)"), DiagonalNormal(zs, 0, 1, D))
+
+LOG_RATIO = Derivation(
+    name="log-ratio",
+    title="What one sample contributes besides the reconstruction",
+    assumptions="Let every $\\sigma_d$ be positive.",
+    lets=(density, unit_density, logvar),
+    statement="Then",
+    start=log(Ratio(unit_density, density)),
+    steps=(
+        Step(
+            plus(log(unit_density), -log(density)),
+            "log of a fraction",
+            "The logarithm of the fraction is a difference.",
+        ),
+        Step(
+            plus(
+                times(
+                    -Rational(1, 2),
+                    Sum(plus(log(2 * pi), zs[d] ** 2), (d, 1, D)),
+                ),
+                times(
+                    Rational(1, 2),
+                    Sum(
+                        plus(log(2 * pi), logvar, times(square, exp(-logvar))),
+                        (d, 1, D),
+                    ),
+                ),
+            ),
+            "log densities",
+            "Insert the log density of a diagonal normal twice.",
+        ),
+        Step(
+            times(
+                Rational(1, 2),
+                Sum(
+                    plus(logvar, times(square, exp(-logvar)), -(zs[d] ** 2)),
+                    (d, 1, D),
+                ),
+            ),
+            "collecting",
+            "The constants cancel.",
+        ),
+    ),
+    worlds=(LINE,),
+)
+
 a, b, r, angle = (Symbol(name, real=True) for name in ["a", "b", "r", "phi"])
 
 NORMAL_MASS = Derivation(
@@ -264,5 +312,6 @@ DERIVATIONS = (
     GRADIENT_MEAN,
     GRADIENT_DEVIATION,
     LOG_NORMAL,
+    LOG_RATIO,
     NORMAL_MASS,
 )

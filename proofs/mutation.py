@@ -25,6 +25,7 @@ from sympy import (
 )
 from sympy.core.basic import Basic
 from sympy.core.containers import Tuple
+from sympy.polys.polyerrors import PolynomialError
 
 from proofs import witness
 from proofs.derivation import SEEDS, Derivation, Step
@@ -139,7 +140,10 @@ class Trial:
 
 
 def _proved(a: Expr, b: Expr, world: World) -> bool:
-    return witness.equal(world.exact(a), world.exact(b))
+    try:
+        return witness.equal(world.exact(a), world.exact(b))
+    except (*MEANINGLESS, PolynomialError):
+        return False  # sympy finds no value, so it proves nothing
 
 
 def trials(derivation: Derivation) -> Iterator[Trial]:

@@ -203,6 +203,8 @@ class Normal(Term):
 
     def meaning(self, world: World) -> Expr:
         at, mean, deviation = self.args
+        if not deviation.is_positive:
+            raise ValueError(f"the deviation {deviation} is not positive")
         square = (at - mean) ** 2 / (2 * deviation**2)
         return exp(-square) / (sqrt(2 * pi) * deviation)
 

@@ -1,0 +1,15 @@
+"""`python -m proofs`: check every derivation and print the table."""
+
+import sys
+
+from proofs import DERIVATIONS, record
+
+
+def main() -> int:
+    found = record.rows(DERIVATIONS)
+    print(record.table(found))
+    return int(any(row.gaps or row.survived for row in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The code is a third reader of the proofs: it computes their last lines."""
+
+import numpy as np
+import pytest
+import torch
+from sympy import Indexed, Integer, lambdify
+from torch.distributions import kl_divergence
+
+from aevb.distributions import CircleUniform, WrappedNormal
+from aevb.objectives import log_normal_pdf, loss_KL_wo_E, loss_SGVB
+from proofs import DERIVATIONS
+from proofs.vocabulary import D, mus, sigma, sigmas, zs
+from proofs.worlds import Line, mean
+
+SIZE = 3
+WORLD = Line("three coordinates", sizes=((D, SIZE),))
+
+
+@pytest.fixture
+def output() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    names = ("z", "mean", "logvar")
+    return {
+        name: torch.randn(50, SIZE, generator=generator, dtype=torch.float64)
+        for name in names
+    }
+
+
+def last_line(name: str, output: dict[str, torch.Tensor]) -> np.ndarray:
+    """The last line of a derivation, at every row of the output."""
+    expr = mean(DERIVATIONS[name].last, WORLD)
+    vectors = {
+        zs: output["z"],
+        mus: output["mean"],
+        sigmas: torch.exp(output["logvar"] / 2),
+    }
+    values = {
+        Indexed(base, Integer(i + 1)): tensor[:, i].numpy()
+        for base, tensor in vectors.items()
+        for i in range(SIZE)
+    }
+    return lambdify(list(values), expr, "numpy")(*values.values())
+
+
+def test_log_normal_pdf_is_the_log_density(output):
+    found = log_normal_pdf(output["z"], output["mean"], output["logvar"])
+    expected = last_line("log-normal", output)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_analytic_term_is_minus_the_divergence(output):
+    expected = -last_line("diagonal-kl", output)
+    np.testing.assert_allclose(loss_KL_wo_E(output), expected, rtol=1e-12)
+
+
+def test_sampled_term_is_the_log_ratio(output):
+    expected = last_line("log-ratio", output)
+    np.testing.assert_allclose(loss_SGVB(output), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1.0, 2.5])
+def test_wrapped_normal_divergence_is_the_series(deviation):
+    """The series in the last line, cut where its terms are below 1e-17."""
+    from sympy import Sum, oo
+
+    expr = mean(DERIVATIONS["wrapped-kl"].last, WORLD)
+    cut = expr.replace(
+        lambda e: isinstance(e, Sum),
+        lambda e: Sum(e.function, (e.limits[0][0], 1, 200)),
+    )
+    assert not cut.has(oo)
+    expected = lambdify(sigma, cut, "mpmath")(deviation)
+    scale = torch.tensor(deviation, dtype=torch.float64)
+    found = kl_divergence(
+        WrappedNormal(torch.zeros_like(scale), scale), CircleUniform()
+    )
+    assert found.item() == pytest.approx(float(expected), abs=1e-11)
+
+
+@pytest.mark.parametrize("deviation", [0.01, 0.1, 0.3])
+def test_narrow_wrapped_normal_meets_its_bound(deviation):
+    expr = DERIVATIONS["wrapped-kl-bound"].last
+    expected = lambdify(sigma, expr, "math")(deviation)
+    scale = torch.tensor(deviation, dtype=torch.float64)
+    found = kl_divergence(
+        WrappedNormal(torch.zeros_like(scale), scale), CircleUniform()
+    )
+    assert found.item() == pytest.approx(expected, abs=1e-10)
