@@ -32,13 +32,15 @@ import sys
 sys.path[:0] = ["code", "."]"""
 
 DPI = 200
-# not in the notebook: how figures leave the kernel, the same bytes each time
+# Not in the notebook: how figures leave the kernel. They keep the size they
+# were drawn for (not cut to their ink), and the same bytes each time.
 _SETUP = f"""\
 import matplotlib as _mpl
 _mpl.rcParams["figure.dpi"] = {DPI}
 _mpl.rcParams["svg.hashsalt"] = "press"
 del _mpl
 %config InlineBackend.figure_formats = {{"svg", "png"}}
+%config InlineBackend.print_figure_kwargs = {{"bbox_inches": None}}
 """
 _TERMINAL = "import sys as _s; _s.stderr.isatty = lambda: True; del _s\n"
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

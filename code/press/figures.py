@@ -74,5 +74,5 @@ def _repacked(png: bytes, scale: float) -> bytes:
         size = (round(image.width * scale), round(image.height * scale))
         image = image.resize(size, Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    image.save(out, "png", optimize=True, dpi=(DPI * scale, DPI * scale))
+    image.save(out, "png", dpi=(DPI * scale, DPI * scale))
     return out.getvalue()
