@@ -37,7 +37,7 @@ from proofs.vocabulary import (
     z,
     zs,
 )
-from proofs.worlds import LINE, ONE_COORDINATE, POINTS
+from proofs.worlds import LINE, ONE_COORDINATE, PLANE, POINTS
 
 q = encoder()
 reconstruction = Expectation(log(likelihood()), q)
@@ -302,7 +302,7 @@ DIAGONAL_KL = Derivation(
         "Checked from the general formulas in two dimensions. Any number"
         " follows because the coordinates are treated alike.",
     ),
-    worlds=(LINE,),
+    worlds=(PLANE,),
 )
 
 DIAGONAL_KL_SIGN = Derivation(

@@ -23,7 +23,6 @@ from proofs.worlds import LINE, POINTS, World, mean
 
 Relation = Literal["=", ">=", "<="]
 PRINTED = {"=": "=", ">=": r"\ge", "<=": r"\le"}
-SEEDS = (1, 2)
 MOST_COLUMNS = 75  # of a line of formulas on the page
 
 
@@ -69,7 +68,7 @@ class Step:
 
 def _different(a: Expr, b: Expr, world: World) -> Iterator[str]:
     one, two = mean(a, world), mean(b, world)
-    if not all(witness.agree(one, two, i, world.wide) for i in SEEDS):
+    if not all(witness.agree(one, two, i, world.wide) for i in world.seeds):
         yield f"the sides differ numerically for {world.name}"
     if not witness.equal(world.exact(a), world.exact(b)):
         yield f"sympy does not prove the sides equal for {world.name}"

@@ -11,6 +11,7 @@ _CALL = re.compile(r"proofs\.show\(([^)]*)\)")
 _DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 _INLINE = re.compile(r"(?<!\$)\$(?!\$)[^$]*=[^$]*\$(?!\$)")
 _HEADING = re.compile(r"^#+\s.*$", re.MULTILINE)
+_TITLE = re.compile(r"^:::+ *\{#[^}]*\}\s*^#+\s.*$", re.MULTILINE)
 _DIV = re.compile(r"^:::+ *\{(\.proof|#(thm|lem|prp|cor)-)", re.MULTILINE)
 
 
@@ -55,7 +56,9 @@ def faults(text: str, names: Iterable[str]) -> list[str]:
 
 def _sections(text: str) -> list[str]:
     """The text between headings; a heading inside a chunk or div is none."""
-    masked = _CHUNK.sub(lambda chunk: " " * len(chunk[0]), text)
+    masked = text
+    for inner in (_CHUNK, _TITLE):
+        masked = inner.sub(lambda found: " " * len(found[0]), masked)
     starts = [0, *(m.start() for m in _HEADING.finditer(masked)), len(text)]
     return [text[a:b] for a, b in itertools.pairwise(starts) if a < b]
 

@@ -28,7 +28,7 @@ from sympy.core.containers import Tuple
 from sympy.polys.polyerrors import PolynomialError
 
 from proofs import witness
-from proofs.derivation import SEEDS, Derivation, Step
+from proofs.derivation import Derivation, Step
 from proofs.vocabulary import (
     KL,
     Density,
@@ -125,7 +125,8 @@ class Trial:
             return True
         expected = mean(self.expected, world)
         return value.has(I, nan, zoo) or any(
-            witness.differ(value, expected, seed, world.wide) for seed in SEEDS
+            witness.differ(value, expected, seed, world.wide)
+            for seed in (1, 2)
         )
 
     def disagrees(self, mutant: Expr, world: World) -> bool:
@@ -133,7 +134,8 @@ class Trial:
         values = mean(mutant, world), mean(self.expected, world)
         try:
             return not all(
-                witness.agree(*values, seed, world.wide) for seed in SEEDS
+                witness.agree(*values, seed, world.wide)
+                for seed in world.seeds
             )
         except ArithmeticError:
             return True

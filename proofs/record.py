@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from proofs.derivation import SEEDS, Derivation
+from proofs.derivation import Derivation
 from proofs.mutation import mutate
 
 FOLDER = Path(__file__).parent
@@ -41,13 +41,15 @@ def check(derivation: Derivation) -> Row:
     start = time.perf_counter()
     gaps = tuple(derivation.gaps())
     tally = mutate(derivation)
-    worlds = sum(
-        len(step.worlds or derivation.worlds) for step in derivation.steps
+    witnesses = sum(
+        1 + len(world.seeds)
+        for step in derivation.steps
+        for world in step.worlds or derivation.worlds
     )
     return Row(
         name=derivation.name,
         steps=len(derivation.steps),
-        witnesses=worlds * (1 + len(SEEDS)),
+        witnesses=witnesses,
         gaps=gaps,
         caught=tally.caught,
         equal=tally.equal,

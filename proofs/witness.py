@@ -360,7 +360,9 @@ class Numbers:
         return self.interval(body, v, values, start, end)
 
     def of_sum(self, expr: Sum, values: Values) -> Any:
-        ((v, low, _),) = expr.limits
+        ((v, low, high),) = expr.limits
+        if high != oo or low == oo:
+            raise ArithmeticError(f"{expr} is no series")
         values = self.fixed(expr.function, v, values)
         if low == -oo:
             both = expr.function + expr.function.xreplace({v: -v})

@@ -66,6 +66,7 @@ class World:
     name: str
     sizes: tuple[tuple[Symbol, int], ...] = ((D, 2), (L, 2))
     wide: bool = False  # draw positive numbers from [1.4, 1.8]
+    seeds: tuple[int, ...] = (1, 2)  # of the random points
 
     def size(self, letter: Basic) -> int:
         """The number that a letter for a size stands for here."""
@@ -299,13 +300,17 @@ def _theta_series(at: Symbol, order: int) -> Expr:
 
 POINTS = Finite("three points with arbitrary weights")
 LINE = Line("normal densities on the real line")
-TRIGONOMETRIC = Trigonometric("trigonometric polynomials", wide=True)
-ONE_IMAGE = OneImage("one image and the others", wide=True)
-CIRCLE = Line("images on the line", wide=True)
-HARMONICS = tuple(
-    Harmonic(f"Fourier coefficient {i}", wide=True, order=i) for i in range(4)
+TRIGONOMETRIC = Trigonometric(
+    "trigonometric polynomials", wide=True, seeds=(1,)
 )
-SERIES = Series("power series in rho", wide=True)
+ONE_IMAGE = OneImage("one image and the others", wide=True, seeds=(1,))
+CIRCLE = Line("images on the line", wide=True, seeds=(1,))
+HARMONICS = tuple(
+    Harmonic(f"Fourier coefficient {i}", wide=True, seeds=(1,), order=i)
+    for i in range(4)
+)
+SERIES = Series("power series in rho", wide=True, seeds=(1,))
+PLANE = Line("two coordinates", seeds=(1,))
 ONE_COORDINATE = Line("one coordinate", sizes=((D, 1),))
 
 
