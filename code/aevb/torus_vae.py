@@ -130,7 +130,7 @@ class TorusConfig(Config):
 
     epochs: Count = 300
     batch_size: Count = 500
-    lr: float = Field(default=5e-3, gt=0)
+    lr: float = Field(default=3e-3, gt=0)
     ema: float = Field(default=0.99, ge=0, lt=1)
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
