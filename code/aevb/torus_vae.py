@@ -42,6 +42,8 @@ PAIR_SEED = 20240924
 """Of the random pairs whose paths are measured."""
 FRESH_SEED = 4321
 """Of points on the torus that no model was trained on."""
+LATTICE, LANDMARKS = 30_000, 1200
+"""Decoded latent points, and those of them that stand for the shape."""
 SCALE = 2.75
 """Of the complex whose homology is counted, in covering radii: at it, the
 noise of a well-spread sample of a surface is filled in."""
@@ -239,7 +241,7 @@ class TorusTask:
     def shape(self, model: Any) -> dict[str, Estimate]:
         """Homology of the decoded latent space."""
         numbers, gap = betti_numbers(
-            model.decode(latent_lattice(model, 30_000))
+            model.decode(latent_lattice(model, LATTICE))
         )
         found = {f"betti_{k}": Estimate(b) for k, b in enumerate(numbers)}
         return {**found, "persistence_gap": Estimate(gap)}
@@ -372,7 +374,7 @@ def farthest_points(points: Tensor, n: int) -> tuple[Tensor, float]:
     return points[chosen], float(nearest.max())
 
 
-def betti_numbers(points: Tensor, n: int = 1200) -> tuple[list[int], float]:
+def betti_numbers(points: Tensor, n: int = LANDMARKS) -> tuple[list[int], float]:
     """Betti numbers 0, 1, 2 of the shape that a dense cloud samples.
 
     Those of the Vietoris-Rips complex of n farthest points at SCALE times
