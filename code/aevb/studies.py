@@ -184,12 +184,22 @@ def total_variance(
         for name in REGULARIZERS:
             rate = torch.stack([rates[name] for _, rates in drawn])
             for part, total in (("rate", rate), ("elbo", distortion + rate)):
-                trace = total.var(dim=0).double().sum()
-                traces[part][name].append(trace)
+                traces[part][name].append(_trace(total))
     return {
         part: {name: torch.stack(t) for name, t in found.items()}
         for part, found in traces.items()
     }
+
+
+def _trace(vectors: Tensor) -> Tensor:
+    """Trace of the covariance of n vectors (n, P), unbiased.
+
+    Shifted by the first vector, so that equal ones give exactly 0.
+    """
+    n = len(vectors)
+    shifted = vectors - vectors[0]
+    squares = shifted.square().sum(dim=1).double().sum()
+    return (squares - shifted.sum(dim=0).square().sum() / n) / (n - 1)
 
 
 def gradient_variance(
