@@ -155,17 +155,22 @@ GAP = Derivation(
     worlds=(LINE,),
 )
 
+evidence_found = Let(Symbol("A"), log(of_x))
+bound_found = Let(Symbol("B"), closed_elbo)
+gap_found = Let(Symbol("C"), closed_gap)
+
 WHOLE = Derivation(
     name="linear-sum",
     title="Evidence, bound and gap balance",
     kind="thm",
-    statement="In the linear model, with everything in closed form,",
+    lets=(evidence_found, bound_found, gap_found),
+    statement="Then in the linear model",
     start=plus(log(evidence()), -elbo, -KL(q, posterior())),
     steps=(
         Step(
-            plus(log(of_x), -closed_elbo, -closed_gap),
+            plus(evidence_found, -bound_found, -gap_found),
             "closed forms",
-            "Insert the four results.",
+            "Insert the results for the evidence, the bound and the gap.",
         ),
         Step(
             Integer(0),

@@ -481,10 +481,14 @@ class Quick(Numbers):
 
     def on(self, nodes: Any, body: Expr, v: Symbol, values: Values) -> Any:
         """The body at the nodes, which run along a new first axis."""
+        at = self.axis(nodes, values)
+        return self.number(body, {**values, v: at}) + 0 * at
+
+    def axis(self, nodes: Any, values: Values) -> Any:
+        """The nodes on an axis before those that are in use."""
         depth = max(numpy.ndim(a) for a in (0, *values.values()))
-        at = numpy.reshape(nodes, (-1,) + (1,) * depth)
-        found = self.number(body, {**values, v: at})
-        return found + 0 * at
+        missing = depth + 1 - numpy.ndim(nodes)
+        return numpy.reshape(nodes, numpy.shape(nodes) + (1,) * missing)
 
     def line(self, body: Expr, v: Symbol, values: Values) -> Any:
         step = 0.3 * self.scale
@@ -498,7 +502,8 @@ class Quick(Numbers):
     ) -> Any:
         nodes, weights = legendre_nodes()
         half = (high - low) / 2
-        heights = self.on(low + half * (nodes + 1), body, v, values)
+        at = low + half * (self.axis(nodes, values) + 1)
+        heights = self.on(at, body, v, values)
         return half * numpy.tensordot(weights, heights, axes=1)
 
     def series(self, body: Expr, v: Symbol, values: Values, first: int) -> Any:

@@ -75,7 +75,7 @@ MOMENTS = Derivation(
         ),
         Step(
             Integral(times(wave(t), Normal(t, mu, sigma)), (t, -oo, oo)),
-            "intervals tile the line",
+            "tiling the line",
             "The intervals lie end to end and cover the line.",
         ),
         Step(
@@ -172,7 +172,7 @@ EXACT_KL = Derivation(
                     theta,
                 ),
             ),
-            "Jacobi's triple product",
+            "triple product",
             "The Fourier series of the density is a theta function. Jacobi's"
             " triple product turns it into a product, and the logarithm of"
             " that is a sum. Its first part does not depend on the angle.",
@@ -195,7 +195,7 @@ EXACT_KL = Derivation(
                     theta,
                 ),
             ),
-            "log and geometric series",
+            "two series",
             "Each bracket is $|1 + \\rho^{2n-1} e^{i (\\theta - \\mu)}|^2$."
             " Expand its logarithm in cosines, and sum the powers of $\\rho$"
             " as geometric series.",
@@ -245,16 +245,17 @@ EXACT_KL = Derivation(
 straight = Normal(t, mu, sigma)
 
 
+one = Let(Symbol(r"g_k(\theta)", positive=True), image(theta))
+
+
 def over_images(body):  # type: ignore[no-untyped-def]
-    return Sum(
-        Integral(times(image(theta), body), (theta, -pi, pi)), (k, -oo, oo)
-    )
+    return Sum(Integral(times(one, body), (theta, -pi, pi)), (k, -oo, oo))
 
 
 KL_BOUND = Derivation(
     name="wrapped-kl-bound",
     title="A lower bound that is sharp for small deviations",
-    lets=(f, uniform),
+    lets=(f, uniform, one),
     statement="Then",
     closing="So wrapping loses entropy. The loss vanishes faster than any"
     " power of $\\sigma$ as $\\sigma$ goes to zero.",
@@ -273,11 +274,11 @@ KL_BOUND = Derivation(
             worlds=(TRIGONOMETRIC,),
         ),
         Step(
-            over_images(log(times(2, pi, image(theta)))),
-            "one image of many",
+            over_images(log(times(2, pi, one))),
+            "one of many",
             "Inside the logarithm one image is less than the sum of all.",
             relation=">=",
-            gap=over_images(log(Ratio(f, image(theta)))),
+            gap=over_images(log(Ratio(f, one))),
             equal=None,
             worlds=(ONE_IMAGE,),
         ),
@@ -285,7 +286,7 @@ KL_BOUND = Derivation(
             Integral(
                 times(straight, log(times(2, pi, straight))), (t, -oo, oo)
             ),
-            "intervals tile the line",
+            "tiling",
             "Shift the images. The intervals lie end to end.",
         ),
         Step(
