@@ -39,14 +39,17 @@ clean:  ## remove the environment, the trained runs and all caches; keep data/ a
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
-# One environment, installed once: a newer list of packages, or another
-# PYTHON, makes it anew. pip keeps what it has downloaded.
+# One environment, installed once. A newer list of packages brings it up to
+# date; another Python makes it anew.
+VERSION := import sys; print(sys.version)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "$(PYTHON) is missing or older than 3.10: install Python 3.10 or newer, or name one: PYTHON=python3.12 make report" >&2; exit 2; }
 	@echo "installing into .venv (once; several GB with PyTorch)"
-	@$(PYTHON) -m venv --clear .venv || \
+	@test "$$($(PYTHON) -c '$(VERSION)')" = "$$($(BIN)/python -c '$(VERSION)' 2>&1)" || \
+	  $(PYTHON) -m venv --clear .venv || \
 	  { echo "cannot make .venv: install Python's venv module (on Debian: python3-venv)" >&2; exit 2; }
 	@$(BIN)/python -m pip install $(QUIET) --disable-pip-version-check \
 	  -c constraints.txt -e '.[dev]'
+	@rm -f .venv/.installed-by-*
 	@touch $@

@@ -38,6 +38,12 @@ from aevb.data import FILES
 from aevb.errors import UserError
 from aevb.evaluation import Estimate
 from aevb.mnist import AEConfig, AETask, VAEConfig, VAETask
+from aevb.torus_vae import (
+    TorusPlainConfig,
+    TorusPlainTask,
+    TorusWrappedConfig,
+    TorusWrappedTask,
+)
 from aevb.training import Config, History
 
 PROFILES = ("full", "quick")
@@ -82,12 +88,17 @@ class Run:
 
 
 BRIEF = {"epochs": 1, "train_size": 2560}
+BRIEF_TORUS = {"epochs": 20, "pairs": 20}
 BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
 EXPERIMENTS: dict[str, Experiment] = {
     "ae": Experiment(AETask, AEConfig(), BRIEF),
     "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
     "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
+    "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
+    "torus_wrapped": Experiment(
+        TorusWrappedTask, TorusWrappedConfig(), BRIEF_TORUS
+    ),
 }
 
 STUDIES: dict[str, Study] = {
