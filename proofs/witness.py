@@ -133,13 +133,17 @@ def _unwrapped(expr: Sum) -> Expr:
     ((k, low, high),) = expr.limits
     if isinstance(expr.function, Integral) and (low, high) == (-oo, oo):
         ((v, start, end),) = expr.function.limits
-        for shift in (0, 2 * pi * k):
+        for shift in (0, 2 * pi * k, -2 * pi * k):
             body = expr.function.function.xreplace({v: v - shift})
             body = body.replace(cos, lambda a: cos(expand(a)))
             body = body.replace(exp, lambda a: exp(expand(a)))
             first, last = start + shift, end + shift
-            meet = expand(first.xreplace({k: k + 1}) - last)
-            if not body.has(k) and meet == 0:
+            beyond = {k: k + 1}
+            meet = 0 in (
+                expand(first.xreplace(beyond) - last),
+                expand(last.xreplace(beyond) - first),
+            )
+            if not body.has(k) and meet:
                 return calculate(Integral(body, (v, -oo, oo)))
     return expr
 
@@ -271,7 +275,7 @@ def unknowns(expr: Expr) -> set[Basic]:
 def _draw(symbol: Basic, seed: int, wide: bool) -> Any:
     generator = random.Random(f"{seed} {symbol}")
     if symbol.is_integer:
-        return mpmath.mpf(generator.randint(1, 3))
+        return mpmath.mpf(generator.randint(2, 4))
     low, high = (1.4, 1.8) if wide else (0.6, 1)
     if not symbol.is_positive:
         low, high = -1, 1

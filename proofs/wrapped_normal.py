@@ -245,7 +245,7 @@ EXACT_KL = Derivation(
 straight = Normal(t, mu, sigma)
 
 
-one = Let(Symbol(r"g_k(\theta)", positive=True), image(theta))
+one = Let(Symbol(r"g_{k}(\theta)", positive=True), image(theta))
 
 
 def over_images(body):  # type: ignore[no-untyped-def]
