@@ -374,7 +374,9 @@ def farthest_points(points: Tensor, n: int) -> tuple[Tensor, float]:
     return points[chosen], float(nearest.max())
 
 
-def betti_numbers(points: Tensor, n: int = LANDMARKS) -> tuple[list[int], float]:
+def betti_numbers(
+    points: Tensor, n: int = LANDMARKS
+) -> tuple[list[int], float]:
     """Betti numbers 0, 1, 2 of the shape that a dense cloud samples.
 
     Those of the Vietoris-Rips complex of n farthest points at SCALE times
