@@ -275,7 +275,7 @@ def unknowns(expr: Expr) -> set[Basic]:
 def _draw(symbol: Basic, seed: int, wide: bool) -> Any:
     generator = random.Random(f"{seed} {symbol}")
     if symbol.is_integer:
-        return mpmath.mpf(generator.randint(2, 4))
+        return mpmath.mpf(generator.choice((3, 5)))
     low, high = (1.4, 1.8) if wide else (0.6, 1)
     if not symbol.is_positive:
         low, high = -1, 1
