@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from aevb import training
-from aevb.distributions import TAU, CircleUniform
+from aevb.distributions import TAU, CircleUniform, WrappedNormal
 from aevb.errors import UserError
 from aevb.figures import torus as figures
 from aevb.objectives import loss_KL_wo_E
@@ -110,7 +110,17 @@ def test_loss_is_distortion_plus_weighted_rate(model):
     torch.testing.assert_close(
         terms["loss"], terms["distortion"] + 3 * terms["rate"]
     )
-    assert 0.01 <= terms["noise"] <= 0.1
+    rmse = (Torus().cloud(20).square().sum(1).mean() / 3).sqrt()
+    assert 0.3 * rmse < terms["noise"] < rmse
+
+
+def test_noise_stops_at_its_least():
+    torus = Torus()
+    task = TorusWrappedTask(TorusWrappedConfig(noise_min=0.03))
+    model = Exact(torus)
+    model.posterior = lambda x: WrappedNormal(torus.angles(x), 0.01)
+    terms = task.loss(model, torus.cloud(500))
+    assert float(terms["noise"]) == pytest.approx(0.03)
 
 
 def test_turning_the_latent_angles_changes_nothing():
@@ -276,7 +286,7 @@ def test_codes_are_angles():
         ({"coeff": 0.0}, "coeff"),
         ({"r": 1.5}, "r = 1.5"),
         ({"size": 0}, "size"),
-        ({"noise_min": 0.2}, "noise_min"),
+        ({"noise_min": 0.0}, "noise_min"),
     ],
 )
 def test_bad_settings_are_refused_by_name(fields, message):
