@@ -37,7 +37,13 @@ from aevb.torus_vae import (
     winding_matrix,
 )
 
-BRIEF = {"epochs": 2, "size": 200, "batch_size": 50, "pairs": 20}
+BRIEF = {
+    "epochs": 2,
+    "trial_epochs": 1,
+    "size": 200,
+    "batch_size": 50,
+    "pairs": 20,
+}
 
 
 class Exact(torch.nn.Module):
@@ -102,9 +108,9 @@ def test_distortion_is_a_normal_density():
 def test_loss_is_distortion_plus_weighted_rate(model):
     plain = isinstance(model, PlainVAE)
     task = (
-        TorusPlainTask(TorusPlainConfig(coeff=3.0))
+        TorusPlainTask(TorusPlainConfig(coeff=3.0, trials=1))
         if plain
-        else TorusWrappedTask(TorusWrappedConfig(coeff=3.0))
+        else TorusWrappedTask(TorusWrappedConfig(coeff=3.0, trials=1))
     )
     terms = task.loss(model, Torus().cloud(20))
     torch.testing.assert_close(
@@ -116,7 +122,7 @@ def test_loss_is_distortion_plus_weighted_rate(model):
 
 def test_noise_stops_at_its_least():
     torus = Torus()
-    task = TorusWrappedTask(TorusWrappedConfig(noise_min=0.03))
+    task = TorusWrappedTask(TorusWrappedConfig(noise_min=0.03, trials=1))
     model = Exact(torus)
     model.posterior = lambda x: WrappedNormal(torus.angles(x), 0.01)
     terms = task.loss(model, torus.cloud(500))
@@ -264,6 +270,29 @@ def test_a_path_on_the_far_side_does_not_face_the_viewer():
     x = torch.tensor([[1.5, 0.0, 0.0], [-1.5, 0.0, 0.0], [1.0, 0.0, 0.5]])
     assert figures.facing(torus, x, (0, 0)).tolist() == [True, False, False]
     assert figures.facing(torus, x, (90, 0)).tolist()[2]
+
+
+def test_the_best_of_the_short_trainings_goes_on(monkeypatch):
+    losses = iter([2.0, 1.0, 3.0])
+    rivals = []
+
+    def fit(task, device):
+        assert task.config.trials == 1
+        torch.manual_seed(task.config.seed)
+        rivals.append(task.model())
+        return rivals[-1], {"train_loss": [next(losses)]}, 0.0
+
+    monkeypatch.setattr(training, "fit", fit)
+    task = TorusWrappedTask(TorusWrappedConfig(trials=3, hidden_dims=(8,)))
+    model = task.model()
+    state = torch.get_rng_state()
+    task.choose(model, torch.device("cpu"))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.chosen
+    for mine, *others in zip(
+        model.parameters(), *(r.parameters() for r in rivals), strict=True
+    ):
+        assert torch.equal(mine, others[1])
 
 
 def test_pairs_are_the_same_each_time():
