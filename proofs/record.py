@@ -1,4 +1,9 @@
-"""What the checks found, as a table; kept until the proofs change."""
+"""What the checks found, as a table; kept until the proofs change.
+
+`check_all` runs every check anew, on all cores. `rows` gives what is kept in
+results/proofs.json where that was found by the same proofs and the same
+algebra system, and otherwise runs the checks and keeps what they find.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,21 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from proofs.derivation import Derivation
 from proofs.mutation import mutate
 
 FOLDER = Path(__file__).parent
-KEPT = FOLDER.parent / "runs" / "proofs"
+KEPT = FOLDER.parent / "results" / "proofs.json"
 
 
 @dataclass(frozen=True)
@@ -58,36 +69,53 @@ def check(derivation: Derivation) -> Row:
     )
 
 
+def check_named(name: str) -> Row:
+    """`check` of a derivation of the report, by its name."""
+    from proofs import DERIVATIONS
+
+    return check(DERIVATIONS[name])
+
+
+def check_all(names: Iterable[str]) -> list[Row]:
+    """The checks of derivations of the report, run anew, on all cores."""
+    names = list(names)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        found = pool.map(check_named, names)
+        bar = tqdm(found, "proofs", len(names), disable=None)
+        return list(bar)
+
+
 def key() -> str:
     """A digest of the proofs and of the programs that check them."""
     digest = hashlib.sha256()
     for path in sorted(FOLDER.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
-    for package in ("sympy", "mpmath", "numpy"):
+    for package in ("sympy", "mpmath"):
         digest.update(version(package).encode())
     return digest.hexdigest()[:16]
 
 
-def rows(derivations: dict[str, Derivation]) -> list[Row]:
-    """The checks of all derivations, from the last run if nothing changed."""
-    kept = KEPT / f"{key()}.json"
-    if kept.exists():
-        return [
-            Row(
-                **{
-                    **row,
-                    "gaps": tuple(row["gaps"]),
-                    "survived": tuple(row["survived"]),
-                }
-            )
-            for row in json.loads(kept.read_text())
-        ]
-    found = [check(derivation) for derivation in derivations.values()]
-    KEPT.mkdir(parents=True, exist_ok=True)
-    beside = kept.with_suffix(f".{os.getpid()}")
-    beside.write_text(json.dumps([asdict(row) for row in found], indent=1))
-    beside.replace(kept)
-    return found
+def keep(found: list[Row]) -> None:
+    """Writes what the checks found, whole or not at all."""
+    kept = {"key": key(), "rows": [asdict(row) for row in found]}
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    beside = KEPT.with_suffix(f".{os.getpid()}")
+    beside.write_text(json.dumps(kept, indent=1) + "\n")
+    beside.replace(KEPT)
+
+
+def rows(names: Iterable[str]) -> list[Row]:
+    """The checks of derivations, from the last run if nothing changed."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    if kept.get("key") != key():
+        keep(found := check_all(names))
+        return found
+    lists = ("gaps", "survived")
+    shown: list[dict[str, Any]] = [
+        {k: tuple(v) if k in lists else v for k, v in row.items()}
+        for row in kept["rows"]
+    ]
+    return [Row(**row) for row in shown]
 
 
 def table(found: list[Row]) -> str:

@@ -14,7 +14,7 @@ from aevb import evaluation, objectives
 from aevb.data import binarize, load_mnist
 from aevb.evaluation import Estimate
 from aevb.models import AE, VAE
-from aevb.training import Config, Widths
+from aevb.training import Config, Count, Widths
 
 PIXELS = 784
 HELD_OUT = 2000
@@ -31,14 +31,22 @@ REGULARIZERS: dict[str, objectives.Regularizer] = {
 class AEConfig(Config):
     """Settings of the auto-encoder."""
 
-    hidden_dims: Widths = (512, 512, 512, 2)
+    epochs: Count = 24
+    lr: float = Field(default=3e-3, gt=0)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    hidden_dims: Widths = (256, 256, 256, 2)
     """Widths of the encoder's layers; the last is the size of the code."""
 
 
 class VAEConfig(Config):
     """Settings of a VAE on binary MNIST."""
 
-    hidden_dims: Widths = (512, 512, 512, 4)
+    epochs: Count = 72
+    lr: float = Field(default=3e-3, gt=0)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    hidden_dims: Widths = (256, 256, 256, 4)
     """Widths of the encoder's layers; the last is twice the latent size."""
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
     """How the rate is estimated: in closed form, from the sample, or from

@@ -62,7 +62,7 @@ class Config(BaseModel):
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the run over which the rate rises."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay of the matrices, of AdamW."""
     beta2: float = Field(default=0.99, gt=0, lt=1)
     """Decay of AdamW's second moment."""
     clip: float = Field(default=1e3, gt=0)
@@ -165,6 +165,17 @@ def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n, generator=generator)
 
 
+def _decayed(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weights in two groups: matrices decay, biases and scales do not."""
+    weights = list(model.parameters())
+    matrices = [w for w in weights if w.ndim > 1]
+    others = [w for w in weights if w.ndim < 2]
+    return [
+        {"params": matrices, "weight_decay": decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
 class Trainer:
     """A training in progress: all that a checkpoint must hold."""
 
@@ -178,10 +189,9 @@ class Trainer:
             self.model, multi_avg_fn=self._move_average
         )
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
+            _decayed(self.model, config.weight_decay),
             lr=config.lr,
             betas=(0.9, config.beta2),
-            weight_decay=config.weight_decay,
             fused=device.type in ("cpu", "cuda"),
         )
         self.steps_per_epoch = max(len(self.rows) // config.batch_size, 1)

@@ -218,7 +218,9 @@ def _press_tree(work: Build, tree: Node, executed: Executed) -> Node:
     blocks = Structure(work.fault).blocks(blocks)
     settings = work.document.meta.get("press") or {}
     numbers = Numbers(
-        work.fault, chapter_name=settings.get("chapter-name", "Chapter")
+        work.fault,
+        chapter_name=settings.get("chapter-name", "Chapter"),
+        letters=settings.get("sections") == "letters",
     )
     numbers.sections[0] = settings.get("first-chapter", 1) - 1
     numbers.assign(blocks)

@@ -40,6 +40,8 @@ class Numbers:
 
     fault: Callable[[str, str], PressError]
     chapter_name: str = "Chapter"
+    letters: bool = False
+    """Whether the second level counts as 1(a), 1(b) and not as 1.1, 1.2."""
     sections: list[int] = field(default_factory=lambda: [0] * 6)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     appendix: bool = False
@@ -71,8 +73,7 @@ class Numbers:
         if "unnumbered" not in classes:
             self.sections[level - 1] += 1
             self.sections[level:] = [0] * (6 - level)
-            rest = [str(n) for n in self.sections[1:level]]
-            number = ".".join([self.chapter, *rest])
+            number = self._section_number(level)
             if level == 1:
                 self.counts.clear()
         name = self._section_name(level)
@@ -82,6 +83,13 @@ class Numbers:
             title = pandoc.text(inlines)
             target = Target(name, number) if number else Target("", title)
             self._add(id_, target)
+
+    def _section_number(self, level: int) -> str:
+        first, *rest = self.sections[1:level] or [0]
+        parts = [self.chapter, *([str(first)] if first else [])]
+        if first and self.letters:
+            parts = [f"{self.chapter}({chr(ord('a') + first - 1)})"]
+        return ".".join([*parts, *map(str, rest)])
 
     def _section_name(self, level: int) -> str:
         if level > 1:

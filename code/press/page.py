@@ -21,7 +21,7 @@ def listing(*objects: Any) -> None:
     The text is `inspect.getsource` at run time: the code on the page is the
     code that ran.
     """
-    for thing in objects:
+    for thing in map(inspect.unwrap, objects):
         lines, start = inspect.getsourcelines(thing)
         code = textwrap.dedent("".join(lines)).rstrip()
         start = max(start, 1)

@@ -52,13 +52,16 @@ def figure(
 ) -> tuple[Figure, Any]:
     """A figure of the text's width, `height` inches, with a grid of axes."""
     with plt.rc_context(RC):
-        return plt.subplots(
+        drawn, axes = plt.subplots(
             rows,
             columns,
             figsize=(TEXT_WIDTH, height),
             layout="constrained",
             **options,
         )
+    # pyplot would show an open figure once more at the end of its cell
+    plt.close(drawn)
+    return drawn, axes
 
 
 def bare(axes: Axes) -> Axes:
