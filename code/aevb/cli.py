@@ -2,14 +2,19 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from typing import Any, Literal, cast
 
+import torch
 import tyro
 
-from aevb import data, experiments, results, studies
+from aevb import data, experiments, results, studies, training
 from aevb.errors import UserError
 from aevb.evaluation import Estimate
 from aevb.mnist import VAEConfig, binary_test_images
+from aevb.progress import Progress
 
 
 def show(estimate: Estimate) -> str:
@@ -41,6 +46,9 @@ def train(name: str, settings: list[str]) -> None:
 
 def train_all() -> None:
     """Train every experiment, measure every study, write the numbers."""
+    data.fetch()
+    at_once(experiments.run, experiments.EXPERIMENTS)
+    at_once(experiments.study, experiments.STUDIES)
     runs = [experiments.run(name) for name in experiments.EXPERIMENTS]
     summaries = {
         name: experiments.study(name)["summary"]
@@ -50,6 +58,30 @@ def train_all() -> None:
     for run in runs:
         report(run)
     print(f"every number is in {results.PATH}")
+
+
+def at_once(get: Callable[[str], Any], names: Iterable[str]) -> None:
+    """Make all results of these names, each in a process of one thread.
+
+    On a GPU they take turns. What is made already is only looked at.
+    """
+    on_gpu = training.resolve_device("auto").type != "cpu"
+    with ProcessPoolExecutor(
+        max_workers=1 if on_gpu else os.cpu_count(),
+        mp_context=get_context("spawn"),
+        initializer=torch.set_num_threads,
+        initargs=(1,),
+    ) as pool:
+        making = {pool.submit(_make, get.__name__, n): n for n in names}
+        with Progress(f"{get.__name__} all", len(making)) as bar:
+            for done in as_completed(making):
+                done.result()
+                bar.update()
+
+
+def _make(kind: str, name: str) -> None:
+    """In a process of its own: make a run or a study, and keep it."""
+    getattr(experiments, kind)(name)
 
 
 def fetch() -> None:

@@ -91,10 +91,11 @@ BRIEF = {"epochs": 1, "train_size": 2560}
 BRIEF_TORUS = {"epochs": 20, "pairs": 20}
 BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
+# the longest come first, so that several at once end together
 EXPERIMENTS: dict[str, Experiment] = {
-    "ae": Experiment(AETask, AEConfig(), BRIEF),
     "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
     "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
+    "ae": Experiment(AETask, AEConfig(epochs=18), BRIEF),
     "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
     "torus_wrapped": Experiment(
         TorusWrappedTask, TorusWrappedConfig(), BRIEF_TORUS

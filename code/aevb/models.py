@@ -44,7 +44,7 @@ def mlp(dims: list[int]) -> torch.nn.Sequential:
     GELU, block, linear.
     """
     layers: list[torch.nn.Module] = []
-    for width, next_width in zip(dims[:-2], dims[1:-1]):  # noqa: B905, RUF007
+    for width, next_width in zip(dims[:-2], dims[1:-1], strict=True):
         if width == next_width:
             layers.append(ResidualBlock(width))
         else:

@@ -77,6 +77,10 @@ class Config(BaseModel):
     """Where to train; auto takes the fastest there is."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto asks the hardware."""
+    threads: Count = 1
+    """CPU threads. Networks of this size gain little from a second one, and
+    lose much where another program has its core; two trainings at once, one
+    thread each, do gain. The numbers do not depend on the machine's cores."""
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -325,6 +329,7 @@ def fit(
     Raises:
         UserError: a loss or gradient was not finite.
     """
+    torch.set_num_threads(task.config.threads)
     trainer = Trainer(task, device)
     checkpoint = folder / "checkpoint.safetensors" if folder else None
     if checkpoint and checkpoint.exists():
