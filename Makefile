@@ -15,7 +15,8 @@ export PYTHONPATH := code:.
 
 report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in a minute, with tiny trainings)
 	@$(BIN)/aevb train-all
-	@$(BIN)/python -m press report.qmd
+	@$(BIN)/python -m press report.qmd \
+	  --provenance source=$$($(BIN)/python -c 'from aevb import results; print(results.source_hash())')
 
 test: $(STAMP)  ## run the tests
 	@$(BIN)/python -m pytest

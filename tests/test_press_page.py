@@ -6,6 +6,8 @@ import re
 import pytest
 
 from press import mathematics, page
+from press.crossref import Numbers
+from press.errors import PressError
 
 
 class Estimate:
@@ -84,3 +86,20 @@ def test_many_formulas_keep_their_order(tmp_path):
 def test_what_the_engines_set_differently_is_refused(tex):
     assert mathematics.traps(tex)
     assert not mathematics.traps(r"\bigl( x \bigr) \bigcup \left( y \right)")
+
+
+@pytest.mark.parametrize(
+    ("letters", "numbers"),
+    [
+        (False, ["1", "1.1", "1.2", "1.2.1"]),
+        (True, ["1", "1(a)", "1(b)", "1(b).1"]),
+    ],
+)
+def test_sections_count_in_figures_or_letters(letters, numbers):
+    headers = [
+        {"t": "Header", "c": [level, [f"sec-{i}", [], []], []]}
+        for i, level in enumerate([1, 2, 2, 3])
+    ]
+    found = Numbers(lambda label, words: PressError(words), letters=letters)
+    found.assign(headers)
+    assert [t.number for t in found.targets.values()] == numbers

@@ -10,8 +10,8 @@ Kingma and Welling 2014, eq. 6) or written in closed form (`loss_KL_wo_E`,
 their eq. 7 and appendix B). Both are a lower bound's regulariser, so they
 carry the sign of the ELBO; minus the ELBO is distortion plus rate, in nats.
 
-The functions name nothing but `torch` and `np`, so that their source also
-runs where it is pasted into a notebook.
+The functions that the course names use nothing but `torch` and `np`, so
+that their source also runs where it is pasted into its notebook.
 """
 
 from collections.abc import Callable
