@@ -160,11 +160,11 @@ def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     return log_likelihood
 
 
-@torch.no_grad()
 STEP = 0.04
 """Of the quadrature of a final number; the report measures its error."""
 
 
+@torch.no_grad()
 def evaluate_vae(
     model: VAE,
     x: Tensor,
