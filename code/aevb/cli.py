@@ -1,5 +1,6 @@
 """The command line: `aevb train ae --epochs 5`, `aevb verify-kl`."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -69,14 +70,19 @@ def at_once(get: Callable[[str], Any], names: Iterable[str]) -> None:
     with ProcessPoolExecutor(
         max_workers=1 if on_gpu else os.cpu_count(),
         mp_context=get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(1,),
+        initializer=_in_turn,
     ) as pool:
         making = {pool.submit(_make, get.__name__, n): n for n in names}
         with Progress(f"{get.__name__} all", len(making)) as bar:
             for done in as_completed(making):
                 done.result()
                 bar.update()
+
+
+def _in_turn() -> None:
+    """Make a process one of several: one thread, and no bar of its own."""
+    torch.set_num_threads(1)
+    sys.stderr = io.StringIO()
 
 
 def _make(kind: str, name: str) -> None:

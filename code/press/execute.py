@@ -31,7 +31,7 @@ import sys
 
 sys.path[:0] = ["code", "."]"""
 
-DPI = 200
+DPI = 160
 # Not in the notebook: how figures leave the kernel. They keep the size they
 # were drawn for (not cut to their ink), and the same bytes each time.
 _SETUP = f"""\

@@ -1,6 +1,6 @@
 """Figures as files: which format, how wide, and the copy in the notebook.
 
-The kernel sends each figure as SVG and as PNG at 200 dpi.  The page takes
+The kernel sends each figure as SVG and as PNG at 160 dpi.  The page takes
 the SVG, sharp at any size, unless it is large, as clouds of points and grids
 of images are; then the PNG.  The notebook takes a PNG at screen resolution:
 Jupyter shows no SVG in a notebook that it does not trust yet.

@@ -138,7 +138,7 @@ def look(ax: Any, cloud: Any, view: tuple[float, float]) -> None:
     low, high = np.asarray(cloud).min(0), np.asarray(cloud).max(0)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     ax.set(zlim=(low[2], high[2]))
-    ax.set_box_aspect(high - low, zoom=1.5)
+    ax.set_box_aspect(high - low, zoom=1.28)
     ax.set_proj_type("ortho")
     ax.view_init(*view)
 
