@@ -44,7 +44,7 @@ from aevb.models import VAE, mlp
 from aevb.torus import COURSE_SEED, Torus
 from aevb.training import Config, Count, Widths
 
-NOISE_SHARE = 0.5
+NOISE_SHARE = 0.35
 """Deviation of the likelihood over the root mean squared error."""
 TRIAL_SEEDS = 1000
 """Distance between the seeds of two runs' short trainings."""
@@ -142,7 +142,7 @@ class ToroidalVAE(nn.Module):
 class TorusConfig(Config):
     """Settings that both models share."""
 
-    epochs: Count = 180
+    epochs: Count = 150
     batch_size: Count = 500
     lr: float = Field(default=3e-3, gt=0)
     ema: float = Field(default=0.99, ge=0, lt=1)
@@ -164,7 +164,7 @@ class TorusConfig(Config):
     """Least standard deviation s of the likelihood, and its final one."""
     trials: Count = 4
     """Short trainings that compete to be gone on with; 1 has no contest."""
-    trial_epochs: Count = 25
+    trial_epochs: Count = 45
     """Epochs of each of them, on top of `epochs`."""
     pairs: int = Field(default=500, gt=1)
     """Random pairs of points between which paths are measured."""
