@@ -230,13 +230,17 @@ def test_a_perfect_model_has_perfect_numbers():
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_short_training_runs_and_learns(wrapped):
+    settings = {**BRIEF, "epochs": 20}
     task = (
-        TorusWrappedTask(TorusWrappedConfig(**BRIEF))
+        TorusWrappedTask(TorusWrappedConfig(**settings))
         if wrapped
-        else TorusPlainTask(TorusPlainConfig(**BRIEF))
+        else TorusPlainTask(TorusPlainConfig(**settings))
     )
     model, history, _ = training.fit(task, torch.device("cpu"))
-    assert history["train_loss"][-1] < history["train_loss"][0]
+    # the error itself, up to a factor; the loss is of a likelihood that
+    # sharpens as the error falls, and need not fall with it
+    errors = history["train_noise"]
+    assert errors[-1] < 0.5 * errors[0]
     metrics = task.evaluate(model)
     assert metrics["interpolation_offset_mean"].n == 20 * 101
     assert all(math.isfinite(e.value) for e in metrics.values())
