@@ -13,6 +13,7 @@ from aevb.evaluation import (
     bernoulli,
     bounds,
     evaluate_vae,
+    log_px_by_mixture,
     log_px_by_quadrature,
     rate_by_dimension,
 )
@@ -137,6 +138,33 @@ def test_importance_sampling_agrees_with_quadrature(latents):
     error = nll.std() / len(nll) ** 0.5
     assert abs(nll.mean() + exact) < 3 * error
     assert elbo.max() < exact - 0.01
+
+
+def repeated(estimate, exact, model, x, mean, logvar, n=30):
+    """Mean error of an estimate of mean log p(x) over n seeds, and its
+    standard error."""
+    likelihood = bernoulli(model, x, "float32")
+    errors = torch.stack(
+        [
+            estimate(mean, logvar, likelihood, 800, seeded(i)).mean() - exact
+            for i in range(n)
+        ]
+    )
+    return errors.mean(), errors.std() / n**0.5
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_the_mixture_finds_what_the_encoder_misses(latents):
+    model, x = small_vae(latents), every_image()
+    exact = log_px_by_quadrature(model, x, 0.25, 8.0, "float32").mean()
+    mean = torch.full((len(x), latents), 1.5, dtype=F64)  # a wrong encoder
+    logvar = torch.full_like(mean, math.log(0.05))
+    error, spread = repeated(log_px_by_mixture, exact, model, x, mean, logvar)
+    assert abs(error) < 3 * spread < 0.01
+    miss, _ = repeated(
+        lambda *args: bounds(*args).log_px, exact, model, x, mean, logvar
+    )
+    assert miss < -0.05
 
 
 def test_quadrature_refuses_three_dimensions():
