@@ -255,13 +255,13 @@ def test_load_fetches_once_and_keeps(small, monkeypatch):
 
 def test_where_the_files_lie(small, monkeypatch, tmp_path):
     raw = Path("MNIST", "raw")
-    assert data._home("given") == Path.cwd() / "given" / raw
-    assert data._home(None) == tmp_path / raw
+    assert data.raw_folder("given") == Path.cwd() / "given" / raw
+    assert data.raw_folder(None) == tmp_path / raw
     monkeypatch.setenv("AEVB_DATA", "")
     monkeypatch.chdir(tmp_path)
-    assert data._home(None) == tmp_path / "data" / raw
+    assert data.raw_folder(None) == tmp_path / "data" / raw
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert data._home("~/mine") == tmp_path / "mine" / raw
+    assert data.raw_folder("~/mine") == tmp_path / "mine" / raw
 
 
 def test_files_directly_in_the_folder_are_taken(small, monkeypatch, tmp_path):
@@ -707,7 +707,7 @@ def test_the_published_normalisation(mnist):
 def test_ready_soon_and_small(mnist):
     tracemalloc.start()
     start = time.process_time()
-    data._load.__wrapped__(torch.device("cpu"), data._home(None))
+    data._load.__wrapped__(torch.device("cpu"), data.raw_folder(None))
     assert time.process_time() - start < 0.5
     assert tracemalloc.get_traced_memory()[1] < 60e6  # one copy, 55 MB
     tracemalloc.stop()

@@ -33,6 +33,15 @@ def test_a_new_residual_block_is_the_identity():
     assert torch.equal(block(h), h)
 
 
+def test_the_decoder_may_have_widths_of_its_own():
+    model = VAE(12, [8, 6], decoder_dims=[5, 4])
+    shapes = [m.out_features for m in model.decoder if hasattr(m, "weight")]
+    assert shapes == [5, 4, 12]
+    mirrored = VAE(12, [8, 7, 6])
+    shapes = [m.out_features for m in mirrored.decoder if hasattr(m, "weight")]
+    assert shapes == [7, 8, 12]
+
+
 def test_ae_goes_there_and_back():
     x = torch.rand(6, 12)
     ae = AE(12, [8, 4, 2])

@@ -167,7 +167,7 @@ def load_mnist(
     The second call of a process returns the same tensors: do not write into
     them.  Raises UserError where the data can neither be read nor fetched.
     """
-    return _load(torch.device(device), _home(folder))
+    return _load(torch.device(device), raw_folder(folder))
 
 
 def fetch(folder: str | Path | None = None) -> None:
@@ -177,7 +177,7 @@ def fetch(folder: str | Path | None = None) -> None:
     and fetched again.  Several processes may call this at once: one
     fetches, the others wait.  Raises UserError.
     """
-    _fetch(_home(folder))
+    _fetch(raw_folder(folder))
 
 
 def parse_idx(content: bytes | np.ndarray, where: str) -> np.ndarray:
@@ -248,7 +248,7 @@ def _whole(path: Path) -> np.ndarray | None:
     return content if same else None
 
 
-def _home(folder: str | Path | None) -> Path:
+def raw_folder(folder: str | Path | None = None) -> Path:
     """The folder that holds, or is to hold, the four files."""
     root = Path(folder or os.environ.get("AEVB_DATA") or "data")
     root = root.expanduser().absolute()

@@ -14,7 +14,7 @@ from aevb import evaluation, objectives
 from aevb.data import binarize, load_mnist
 from aevb.evaluation import Estimate
 from aevb.models import AE, VAE
-from aevb.training import Config, Count, Widths
+from aevb.training import Config, Count, Width, Widths
 
 PIXELS = 784
 HELD_OUT = 2000
@@ -48,6 +48,8 @@ class VAEConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0)
     hidden_dims: Widths = (256, 256, 256, 4)
     """Widths of the encoder's layers; the last is twice the latent size."""
+    decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)
+    """Widths of the decoder's layers; none: the encoder's, backwards."""
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
     """How the rate is estimated: in closed form, from the sample, or from
     the sample with the score left out of the gradient."""
@@ -114,7 +116,11 @@ class VAETask:
         self.config = config
 
     def model(self) -> VAE:
-        return VAE(PIXELS, list(self.config.hidden_dims))
+        return VAE(
+            PIXELS,
+            list(self.config.hidden_dims),
+            decoder_dims=list(self.config.decoder_dims),
+        )
 
     def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
         held_out = binary_test_images(device, HELD_OUT)

@@ -92,6 +92,8 @@ class VAE(torch.nn.Module):
             mean and the log variance of an L-dimensional posterior.
         decode_dim: size of the decoder's output where it is not D.
         use_sigmoid: whether `decode` squashes the logits to (0, 1).
+        decoder_dims: widths of the decoder's layers between z and the
+            output; those of the encoder, backwards, where none are given.
 
     Raises:
         ValueError: the last of `hidden_dims` is odd, or an input has not
@@ -104,6 +106,7 @@ class VAE(torch.nn.Module):
         hidden_dims: list[int],
         decode_dim: int = -1,
         use_sigmoid: bool = True,
+        decoder_dims: list[int] | None = None,
     ) -> None:
         super().__init__()
         if hidden_dims[-1] % 2:
@@ -116,7 +119,8 @@ class VAE(torch.nn.Module):
         self.z_size = hidden_dims[-1] // 2
         output_dim = input_dim if decode_dim == -1 else decode_dim
         self.encoder = mlp([input_dim, *hidden_dims])
-        self.decoder = mlp([self.z_size, *hidden_dims[-2::-1], output_dim])
+        widths = decoder_dims or hidden_dims[-2::-1]
+        self.decoder = mlp([self.z_size, *widths, output_dim])
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, D) to posterior mean and log variance, (B, L) each."""

@@ -34,10 +34,8 @@ from aevb.progress import Progress
 CHECKPOINT_SECONDS = 20.0
 
 Count = Annotated[int, Field(gt=0)]
-Widths = Annotated[
-    tuple[Annotated[int, Field(gt=0, strict=True)], ...],
-    Field(min_length=1, strict=False),
-]
+Width = Annotated[int, Field(gt=0, strict=True)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, strict=False)]
 History = dict[str, list[float]]
 
 
