@@ -1,0 +1,152 @@
+"""What helped the model of the likelihood chapter, one change at a time.
+
+    PYTHONPATH=code python benchmarks/likelihood.py
+
+trains the report's `vae_best` for a few epochs and once more with each of
+its settings changed, one thread each, and writes
+code/aevb/measured/likelihood.json, which the report shows as a table. Every
+trial takes as many epochs as fit into the time that the first one took, so
+that a change is judged by what it brings for its cost. The differences are
+paired: the same test images, in the same binarisation.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aevb import data, evaluation, results, training
+from aevb.checkpoints import write_json
+from aevb.experiments import EXPERIMENTS
+from aevb.mnist import VAEConfig, VAETask, binary_test_images
+from aevb.models import VAE
+from aevb.training import Trainer
+
+TARGET = Path("code/aevb/measured/likelihood.json")
+CPU = torch.device("cpu")
+IMAGES, SAMPLES = 2000, 200
+
+TRIALS: dict[str, dict[str, Any]] = {
+    "as in the report": {},
+    "closed-form KL in place of sticking the landing": {"estimator": "kl"},
+    "SGVB in place of sticking the landing": {"estimator": "sgvb"},
+    "width 512": {
+        "hidden_dims": (512, 512, 512, 80),
+        "decoder_dims": (512, 512, 512, 512, 512),
+    },
+    "width 128": {
+        "hidden_dims": (128, 128, 128, 80),
+        "decoder_dims": (128, 128, 128, 128, 128),
+    },
+    "two blocks in the decoder": {"decoder_dims": (256, 256, 256)},
+    "no blocks": {"hidden_dims": (256, 80), "decoder_dims": (256,)},
+    "batch 128": {"batch_size": 128},
+    "batch 1024": {"batch_size": 1024},
+    "rate halved": {"lr": 0.5},
+    "rate doubled": {"lr": 2.0},
+    "last weights, no average": {"ema": 0.0},
+    "weight decay ten times as strong": {"weight_decay": 10.0},
+    "20 latents": {"hidden_dims": (256, 256, 256, 40)},
+}
+"""A name for people, and the settings that differ. `lr` and `weight_decay`
+are factors."""
+
+
+def changed(base: VAEConfig, change: dict[str, Any]) -> VAEConfig:
+    """The settings of a trial."""
+    scaled = {
+        k: v * getattr(base, k) if k in ("lr", "weight_decay") else v
+        for k, v in change.items()
+    }
+    return VAEConfig(**{**base.model_dump(), **scaled})
+
+
+def seconds_per_epoch(config: VAEConfig, steps: int = 60) -> float:
+    """Processor time of an epoch, from a few steps of it."""
+    trainer = Trainer(VAETask(config), CPU)
+    batches = trainer.batches()
+    for _ in range(10):
+        trainer.take_step(next(batches))
+    start = time.process_time()
+    for _ in range(steps):
+        trainer.take_step(next(batches))
+    step = (time.process_time() - start) / steps
+    return step * trainer.steps_per_epoch
+
+
+def likelihoods(model: VAE, x: Tensor) -> evaluation.Bounds:
+    """Bounds of binary images x, IMAGES or fewer."""
+    mean, logvar = model.encode(x)
+    parts = []
+    for images, m, v in zip(
+        *(t.split(evaluation.IMAGES) for t in (x, mean, logvar)), strict=True
+    ):
+        generator = torch.Generator().manual_seed(0)
+        likelihood = evaluation.bernoulli(model, images)
+        parts.append(evaluation.bounds(m, v, likelihood, SAMPLES, generator))
+    fields = ("log_px", "distortion", "rate")
+    return evaluation.Bounds(
+        *(torch.cat([getattr(p, f) for p in parts]) for f in fields)
+    )
+
+
+def trial(config: VAEConfig, budget: float) -> tuple[dict[str, Any], Any]:
+    """Train for `budget` seconds of processor time, and measure."""
+    epochs = max(round(budget / seconds_per_epoch(config)), 1)
+    config = VAEConfig(**{**config.model_dump(), "epochs": epochs})
+    start = time.process_time()
+    model: Any = training.fit(VAETask(config), CPU)[0]
+    seconds = time.process_time() - start
+    test = likelihoods(model, binary_test_images(CPU, IMAGES))
+    images = data.load_mnist().train.images
+    seen = likelihoods(model, data.binarize(images, "fixed")[:IMAGES])
+    row = {
+        "epochs": epochs,
+        "seconds": round(seconds, 1),
+        "weights": sum(w.numel() for w in model.parameters()),
+        "test_elbo": evaluation.mean(test.elbo).to_json(),
+        "test_nll": evaluation.mean(-test.log_px).to_json(),
+        "train_elbo": evaluation.mean(seen.elbo).to_json(),
+    }
+    return row, test
+
+
+@torch.no_grad()
+def versus(test: evaluation.Bounds, base: evaluation.Bounds) -> dict[str, Any]:
+    """Paired differences to the first trial."""
+    return {
+        "elbo_gain": evaluation.mean(test.elbo - base.elbo).to_json(),
+        "nll_loss": evaluation.mean(base.log_px - test.log_px).to_json(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=50.0)
+    budget = parser.parse_args().seconds
+    torch.set_num_threads(1)
+    base: Any = EXPERIMENTS["vae_best"].config
+    rows: list[dict[str, Any]] = []
+    first = None
+    for name, change in TRIALS.items():
+        row, test = trial(changed(base, change), budget)
+        first = first or test
+        rows.append({"name": name, **row, **versus(test, first)})
+        print(rows[-1], flush=True)
+    write_json(
+        TARGET,
+        {
+            "trials": rows,
+            "images": IMAGES,
+            "samples": SAMPLES,
+            "seconds": budget,
+            "provenance": results.provenance(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
