@@ -119,7 +119,7 @@ def versus(test: evaluation.Bounds, base: evaluation.Bounds) -> dict[str, Any]:
     """Paired differences to the first trial."""
     return {
         "elbo_gain": evaluation.mean(test.elbo - base.elbo).to_json(),
-        "nll_loss": evaluation.mean(base.log_px - test.log_px).to_json(),
+        "nll_gain": evaluation.mean(test.log_px - base.log_px).to_json(),
     }
 
 

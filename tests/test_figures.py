@@ -176,9 +176,12 @@ def test_rate_distortion():
 
 def test_importance_sampling():
     points = [{"samples": n, "gap": estimate(1 / n)} for n in (1, 10, 100)]
-    assert_labelled(
-        printed(estimators.importance_sampling({"points": points}))
-    )
+    for point in points[1:]:
+        point["mixture_gap"] = estimate(1 / point["samples"] ** 2)
+    figure = printed(estimators.importance_sampling({"points": points}))
+    assert_labelled(figure)
+    drawn = [len(c.lines[0].get_xdata()) for c in figure.axes[0].containers]
+    assert drawn == [3, 2]
 
 
 def test_rates_are_drawn_in_order():

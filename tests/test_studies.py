@@ -239,6 +239,8 @@ def test_importance_sampling_closes_on_the_integral(mnist):
     found = studies.importance_sampling(
         finished(), images=8, samples=(1, 300), step=0.25
     )["summary"]
-    first, last = (p["gap"]["value"] for p in found["points"])
-    assert abs(last) < abs(first)
+    first, last = found["points"]
+    assert abs(last["gap"]["value"]) < abs(first["gap"]["value"])
+    assert abs(last["mixture_gap"]["value"]) < 0.1
+    assert "mixture_gap" not in first  # one sample cannot be halved
     assert abs(found["coarser"]["value"]) < 0.01

@@ -204,17 +204,23 @@ def rate_distortion(summary: Mapping[str, Any]) -> Figure:
 
 @rc_context(style.RC)
 def importance_sampling(summary: Mapping[str, Any]) -> Figure:
-    """What S samples leave of -log p(x), against S."""
+    """What S samples leave of -log p(x), against S, by each proposal."""
     figure, axes = style.figure(2.3)
-    points = summary["points"]
-    axes.errorbar(
-        [p["samples"] for p in points],
-        [p["gap"]["value"] for p in points],
-        [p["gap"]["standard_error"] for p in points],
-        fmt="o-",
-        ms=4,
-        capsize=2,
-    )
+    for key, marker, label in (
+        ("gap", "o-", "samples of the posterior"),
+        ("mixture_gap", "s--", "half of them of the prior"),
+    ):
+        points = [p for p in summary["points"] if key in p]
+        axes.errorbar(
+            [p["samples"] for p in points],
+            [p[key]["value"] for p in points],
+            [p[key]["standard_error"] for p in points],
+            fmt=marker,
+            ms=4,
+            capsize=2,
+            label=label,
+        )
+    axes.legend()
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("importance samples an image, S")
