@@ -231,6 +231,7 @@ def test_a_finished_report_is_handed_in(folder, built, capsys):
     assert "submission/jdoe.pdf" in out
     for question in QUESTIONS:
         assert re.search(rf"^  {re.escape(question.name)} +\d", out, re.M)
+    assert re.search("^  0 +2$", out, re.M)  # the next chapter opens page 3
     for table in (report_checks, pdf_checks, notebook_checks):
         assert all(f"checked  {name}\n" in out for name, _ in table.CHECKS)
 

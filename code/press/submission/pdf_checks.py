@@ -74,7 +74,10 @@ def span(made: Submission, pdf: Pdf, question: Question) -> range:
         if not found.startswith(number) or heading.page >= len(pdf.pages):
             continue
         after = pdf.headings[index + 1 :]
-        ends = (h.page for h in after if h.depth <= heading.depth)
+        # a chapter opens a page, a section may begin on the page of another
+        ends = (
+            h.page - (h.depth == 0) for h in after if h.depth <= heading.depth
+        )
         last = next(ends, len(pdf.pages) - 1)
         return range(heading.page, max(last, heading.page) + 1)
     return range(0)
