@@ -2,21 +2,28 @@
 
 PYTHON ?= python3
 PROFILE ?= full
-KERBEROS ?= kerberos
+ENGINE ?= auto
+KERBEROS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed-by-$(notdir $(PYTHON))
+SOURCE := $(BIN)/python -c 'from aevb import results; print(results.source_hash())'
 QUIET := $(shell test -t 2 || echo --quiet)
 
+export KERBEROS
 export AEVB_PROFILE := $(PROFILE)
 export PYTHONPATH := code:.
 
 .DELETE_ON_ERROR:
-.PHONY: report test lint format proofs clean help
+.PHONY: report submit test lint format proofs clean help
 
 report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in a minute, with tiny trainings)
 	@$(BIN)/aevb train-all
-	@$(BIN)/python -m press report.qmd \
-	  --provenance source=$$($(BIN)/python -c 'from aevb import results; print(results.source_hash())')
+	@$(BIN)/python -m press report.qmd --engine $(ENGINE) \
+	  --provenance source=$$($(SOURCE))
+
+submit: $(STAMP)  ## check the two files and put them into submission/ under your name: make submit KERBEROS=jdoe
+	@$(BIN)/python -m press.submission \
+	  --provenance source=$$($(SOURCE)) -- "$$KERBEROS"
 
 test: $(STAMP)  ## run the tests
 	@$(BIN)/python -m pytest

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from pypdf import PdfReader
 
-from press import __main__, build, features
+from press import __main__, build, features, reader
 from press.errors import PressError
 
 CODE = '''\
@@ -406,12 +406,34 @@ def test_a_full_line_of_code_is_not_wrapped(pdf):
 def test_metadata_carries_the_provenance(pdf, notebook, built):
     hashes = notebook.metadata["provenance"]
     assert hashes["profile"] == "test"
-    assert set(hashes) == {"profile", "report", "source"}
+    assert set(hashes) == {"inputs", "profile", "report", "source"}
     for key, value in hashes.items():
         assert f"{key}: {value}" in pdf.metadata["/Keywords"]
     code = (built / "code" / "toy.py").read_bytes()
     expected = hashlib.sha256(b"code/toy.py\0" + code).hexdigest()
     assert hashes["source"] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("report.qmd", "report"),
+        ("_included.qmd", "report"),
+        ("code/toy.py", "source"),
+        ("references.bib", "inputs"),
+        ("_quarto.yml", "inputs"),
+        ("numbers.json", "inputs"),
+    ],
+)
+def test_the_provenance_knows_every_file_of_a_report(name, key, tmp_path):
+    listed = DOCUMENT.replace("first-chapter: 0", "inputs: [numbers.json]")
+    document = write(tmp_path, listed)
+    (tmp_path / "numbers.json").write_text("{}")
+    before = build.provenance(reader.read(document))
+    with open(tmp_path / name, "a") as file:
+        file.write("\n")
+    after = build.provenance(reader.read(document))
+    assert [k for k in before if before[k] != after[k]] == [key]
 
 
 def test_the_notebook_is_executed_in_order(notebook):

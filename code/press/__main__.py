@@ -35,6 +35,12 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="what makes the PDF; auto takes quarto where it is installed",
     )
+    add_provenance(parser)
+    return parser
+
+
+def add_provenance(parser: argparse.ArgumentParser) -> None:
+    """The option that says what else a report comes from."""
     parser.add_argument(
         "--provenance",
         action="append",
@@ -43,7 +49,6 @@ def _parser() -> argparse.ArgumentParser:
         type=_pair,
         help="recorded in the notebook and in the PDF",
     )
-    return parser
 
 
 def _pair(text: str) -> tuple[str, str]:

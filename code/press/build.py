@@ -62,7 +62,7 @@ def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
         raise PressError(f"{path}: there is no such document.")
     document = reader.read(path.resolve())
     work = Build(document)
-    names = _names(document)
+    names = file_names(document)
     bibliography = _bibliography(work)
     with _staging(document.folder, names) as stage:
         try:
@@ -106,7 +106,7 @@ def _check_citations(work: Build, tree: Node, bibliography: list[str]) -> None:
 # ---- what the document asks for ---------------------------------------
 
 
-def _names(document: Document) -> dict[str, str]:
+def file_names(document: Document) -> dict[str, str]:
     """The names of the PDF and of the notebook."""
     name = document.meta.get("output-file", document.path.stem)
     stem = str(name).removesuffix(".pdf")
@@ -148,19 +148,48 @@ def _staging(
 
 
 def provenance(document: Document) -> dict[str, str]:
-    """SHA-256 of the document's text and of the code that it runs."""
+    """SHA-256 of all that a build comes from, in three parts.
+
+    `report` is the document's text, `source` the code that it runs, and
+    `inputs` every other file: settings, bibliography, the page's template
+    and what the key `press: inputs` lists.
+    """
     text = "\n".join(line.text for line in document.lines)
-    source = hashlib.sha256()
-    for folder in ("code", "proofs"):
-        root = document.folder / folder
-        for path in sorted(root.rglob("*")):
-            if path.suffix in (".py", ".typ"):
-                name = path.relative_to(document.folder).as_posix()
-                source.update(name.encode() + b"\0" + path.read_bytes())
+    code = [
+        path
+        for folder in ("code", "proofs")
+        for path in (document.folder / folder).rglob("*")
+        if path.suffix in (".py", ".typ")
+    ]
     return {
         "report": hashlib.sha256(text.encode()).hexdigest(),
-        "source": source.hexdigest(),
+        "source": _digest(code, document.folder),
+        "inputs": _digest(_inputs(document), document.folder),
     }
+
+
+def _inputs(document: Document) -> list[Path]:
+    """The files that a build reads, neither text nor code."""
+    names = ["_quarto.yml"]
+    settings = document.meta.get("press") or {}
+    for value in (
+        document.meta.get("bibliography"),
+        document.meta.get("csl"),
+        settings.get("inputs"),
+    ):
+        names += value if isinstance(value, list) else [value or ""]
+    paths = [document.folder / name for name in names]
+    return [path for path in paths if path.is_file()] + [typeset.TEMPLATE]
+
+
+def _digest(paths: list[Path], folder: Path) -> str:
+    """SHA-256 of these files' names and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        inside = path.is_relative_to(folder)
+        name = path.relative_to(folder).as_posix() if inside else path.name
+        digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 # ---- from source to tree ------------------------------------------------

@@ -1,0 +1,1 @@
+"""The check of the two files that are handed in."""
