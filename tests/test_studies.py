@@ -244,3 +244,9 @@ def test_importance_sampling_closes_on_the_integral(mnist):
     assert abs(last["mixture_gap"]["value"]) < 0.1
     assert "mixture_gap" not in first  # one sample cannot be halved
     assert abs(found["coarser"]["value"]) < 0.01
+
+
+def test_rounding_compares_two_precisions(mnist):
+    found = studies.rounding(finished(), images=16, samples=3)["summary"]
+    assert found["elbo"]["n"] == 16
+    assert 0 < abs(found["elbo"]["value"]) < 0.05

@@ -5,6 +5,7 @@ r"""Measurements on models that the report shows beside their training.
 - `rate_distortion`: what the weight `coeff` of the rate does.
 - `comparison`: two models on the same images, difference by difference.
 - `importance_sampling`: the estimated likelihood against the integral.
+- `rounding`: what matrix products in bfloat16 do to the ELBO.
 
 A study takes finished runs and settings and returns a dict. Its entry
 "summary" holds JSON values, the numbers that a text states; the other
@@ -324,12 +325,16 @@ def comparison(
 
 
 def _bounds(
-    model: VAE, inputs: Tensor, x: Tensor, samples: int
+    model: VAE,
+    inputs: Tensor,
+    x: Tensor,
+    samples: int,
+    precision: str = "auto",
 ) -> evaluation.Bounds:
     """The bounds of binary images x, encoded as `inputs`."""
     mean, logvar = model.encode(inputs)
     generator = torch.Generator(x.device).manual_seed(0)
-    likelihood = evaluation.bernoulli(model, x)
+    likelihood = evaluation.bernoulli(model, x, precision)
     return evaluation.bounds(mean, logvar, likelihood, samples, generator)
 
 
@@ -388,3 +393,20 @@ def importance_sampling(
             "images": images,
         }
     }
+
+
+@torch.no_grad()
+def rounding(vae_best: Any, images: int, samples: int) -> dict[str, Any]:
+    """The ELBO with the decoder's products in bfloat16, less in float32.
+
+    Image by image and with the same noise; likelihood and rate are in
+    float32 both times.
+    """
+    model = vae_best.model
+    x = binary_test_images(next(model.parameters()).device, images)
+    fine, coarse = (
+        _bounds(model, x, x, samples, precision).elbo
+        for precision in ("float32", "bfloat16")
+    )
+    found = evaluation.mean(coarse - fine).to_json()
+    return {"summary": {"elbo": found, "images": images, "samples": samples}}
