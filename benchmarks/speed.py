@@ -121,9 +121,9 @@ def pythae_trainer(epochs: int, threads: int) -> Any:
 @torch.no_grad()
 def pythae_elbo(model: Any, x: Tensor) -> float:
     """Minus pythae's own loss: a single sample, Bernoulli, KL as ours."""
-    from pythae.data.datasets import BaseDatasetOutput
+    from pythae.data.datasets import DatasetOutput
 
-    inputs = BaseDatasetOutput(data=x.view(-1, 1, 28, 28))
+    inputs = DatasetOutput(data=x.view(-1, 1, 28, 28))
     return -model.eval()(inputs).loss.item()
 
 

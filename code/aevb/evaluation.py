@@ -36,7 +36,7 @@ LogLikelihood = Callable[[Tensor], Tensor]
 IMAGES = 500
 """Images that are evaluated at once."""
 
-LATENTS = 4000
+LATENTS = 1000
 """Latents that are decoded at once: few enough for a processor's cache."""
 
 GRID = 1000

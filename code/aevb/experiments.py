@@ -93,6 +93,20 @@ BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
 # the longest come first, so that several at once end together
 EXPERIMENTS: dict[str, Experiment] = {
+    "vae_best": Experiment(
+        VAETask,
+        VAEConfig(
+            epochs=105,
+            batch_size=512,
+            lr=4e-3,
+            weight_decay=0.1,
+            hidden_dims=(256, 256, 256, 80),
+            decoder_dims=(256, 256, 256, 256, 256),
+            estimator="stl",
+            importance_samples=5000,
+        ),
+        BRIEF_VAE,
+    ),
     "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
     "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
     "ae": Experiment(AETask, AEConfig(epochs=18), BRIEF),
@@ -139,6 +153,12 @@ STUDIES: dict[str, Study] = {
         ("vae_kl",),
         {"images": 1000, "samples": (1, 10, 100, 1000), "step": 0.02},
         {"images": 50, "samples": (1, 10, 100), "step": 0.1},
+    ),
+    "rounding": Study(
+        studies.rounding,
+        ("vae_best",),
+        {"images": 2000, "samples": 10},
+        {"images": 100, "samples": 2},
     ),
 }
 
