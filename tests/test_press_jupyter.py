@@ -159,10 +159,10 @@ def test_the_code_has_one_hash_wherever_it_lies(installed):
 
 
 def test_the_notebook_runs_in_an_empty_folder(notebook, installed):
-    where = outputs(notebook, "where")[0].text
+    where = "".join(o.text for o in outputs(notebook, "where"))
     assert where.count(str(installed)) == 3
-    lines = outputs(notebook, "what")[0].text.splitlines()
-    assert lines == ["True 20", f"None {results.code_hash()}"]
+    printed = "".join(o.text for o in outputs(notebook, "what"))
+    assert printed.splitlines() == ["True 20", f"None {results.code_hash()}"]
     (figure,) = outputs(notebook, "fig-one")
     assert "image/png" in figure.data
 
@@ -221,7 +221,7 @@ def first_cell(tmp_path, monkeypatch):
 
     def pip(command, **_options):
         asked.append(command[-1])
-        failed = command[-1] == "broken"
+        failed = "broken" in command[-1]
         return subprocess.CompletedProcess(command, failed, "", "no such")
 
     def run(here, source=""):
@@ -247,17 +247,18 @@ def test_nothing_is_installed_where_the_code_is(first_cell):
 def test_a_wheel_beside_the_notebook_is_installed(first_cell, tmp_path):
     wheel = "aevb_report-1.0.0-py3-none-any.whl"
     (tmp_path / wheel).touch()
-    assert first_cell(set()) == [wheel]
+    assert first_cell(set()) == [str(tmp_path / wheel)]
 
 
 def test_what_the_cell_names_comes_first(first_cell, tmp_path):
     (tmp_path / "aevb_report-1.0.0-py3-none-any.whl").touch()
-    assert first_cell({"aevb", "ripser"}, "elsewhere") == ["elsewhere"]
+    address = "git+https://example.org/report"
+    assert first_cell({"aevb", "ripser"}, address) == [address]
 
 
 def test_a_checkout_without_what_it_needs_is_installed(first_cell, tmp_path):
     (tmp_path / "code").mkdir()
-    assert first_cell({"aevb"}) == ["."]
+    assert first_cell({"aevb"}) == [str(tmp_path)]
     assert sys.path[:2] == ["code", "."]
 
 
@@ -268,20 +269,22 @@ def test_colab_asks_for_the_wheel(first_cell, tmp_path, monkeypatch):
     files = types.SimpleNamespace(upload=upload)
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("c"))
     monkeypatch.setitem(sys.modules, "google.colab.files", files)
-    assert first_cell(set()) == ["aevb_report-1.0.0-py3-none-any.whl"]
+    (asked,) = first_cell(set())
+    assert asked.endswith("aevb_report-1.0.0-py3-none-any.whl")
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ("", "not installed: put its wheel, aevb_report-*.whl"),
-        ("broken", "pip could not install broken:\nno such"),
+        ("src", "SOURCE names nothing that is here: src"),
+        ("file://broken", "pip could not install file://broken:\nno such"),
     ],
 )
 def test_what_is_missing_is_said_without_a_traceback(
     first_cell, source, message
 ):
-    with pytest.raises(Exception, match=r"install") as caught:
+    with pytest.raises(Exception, match=message[:9]) as caught:
         first_cell(set(), source)
     (shown,) = caught.value._render_traceback_()
     assert message in shown
@@ -291,4 +294,4 @@ def test_a_renewed_package_wants_a_new_kernel(first_cell, monkeypatch):
     versions = iter("123456")
     monkeypatch.setattr(metadata, "version", lambda _: next(versions))
     with pytest.raises(Exception, match="restart the kernel"):
-        first_cell(set(), "wheel")
+        first_cell(set(), ".")

@@ -40,6 +40,10 @@ def find_code(source: str) -> None:
             "aevb_report-*.whl (`make wheel` builds it), beside this "
             "notebook, or set SOURCE in this cell, and run it again."
         )
+    if Path(source).exists():
+        source = str(Path(source).resolve())
+    elif "://" not in source:  # pip would take it for a stranger's package
+        raise Stop(f"SOURCE names nothing that is here: {source}")
     print(f"installing {source}")
     names = [n for n in ("numpy", "matplotlib", "torch") if n in sys.modules]
     before = [metadata.version(name) for name in names]
