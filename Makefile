@@ -14,7 +14,7 @@ export AEVB_PROFILE := $(PROFILE)
 export PYTHONPATH := code:.
 
 .DELETE_ON_ERROR:
-.PHONY: report submit test lint format proofs clean help
+.PHONY: report submit test lint format proofs wheel clean help
 
 report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in a minute, with tiny trainings)
 	@$(BIN)/aevb train-all
@@ -40,8 +40,14 @@ format: $(STAMP)  ## format the sources
 proofs: $(STAMP)  ## check every step of every derivation, and print a table
 	@$(BIN)/python -m proofs
 
+wheel: $(STAMP)  ## build dist/aevb_report-*.whl, for the notebook without this folder
+	@rm -rf build dist
+	@$(BIN)/python -m pip wheel $(QUIET) --disable-pip-version-check \
+	  --no-deps --wheel-dir dist .
+	@echo "$$(ls dist/*.whl): put it beside kerberos.ipynb"
+
 clean:  ## remove the environment, the trained runs and all caches; keep data/ and the results
-	rm -rf .venv runs build .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv runs build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## list the commands
@@ -58,6 +64,6 @@ $(STAMP): pyproject.toml constraints.txt
 	  $(PYTHON) -m venv --clear .venv || \
 	  { echo "cannot make .venv: install Python's venv module (on Debian: python3-venv)" >&2; exit 2; }
 	@$(BIN)/python -m pip install $(QUIET) --disable-pip-version-check \
-	  -c constraints.txt -e '.[dev]'
+	  -c constraints.txt -e '.[page,dev]'
 	@rm -f .venv/.installed-by-*
 	@touch $@

@@ -3,8 +3,9 @@
     PYTHONPATH=code python benchmarks/torus_seeds.py
 
 trains the model of Problem 4(c) with the report's settings, one thread, one
-after another, and writes results/benchmarks/torus_seeds.json, which the
-report shows as tables. `seconds` is the training alone, by the wall clock.
+after another, and writes code/aevb/measured/torus_seeds.json, which is installed with
+aevb and shown in the report as tables. `seconds` is the training alone, by
+the wall clock.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from aevb import training
 from aevb.checkpoints import write_json
 from aevb.torus_vae import TorusWrappedConfig, TorusWrappedTask
 
-TARGET = Path("results/benchmarks/torus_seeds.json")
+TARGET = Path("code/aevb/measured/torus_seeds.json")
 RATIOS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 SHOWN = (
     "reconstruction_error_mean",

@@ -1,8 +1,9 @@
 """What the checks found, as a table; kept until the proofs change.
 
 `check_all` runs every check anew, on all cores. `rows` gives what is kept in
-results/proofs.json where that was found by the same proofs and the same
-algebra system, and otherwise runs the checks and keeps what they find.
+record.json, beside this file and installed with it, where that was found by
+the same proofs and the same algebra system, and otherwise runs the checks and
+keeps what they find.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,7 +28,7 @@ from proofs.derivation import Derivation
 from proofs.mutation import mutate
 
 FOLDER = Path(__file__).parent
-KEPT = FOLDER.parent / "results" / "proofs.json"
+KEPT = FOLDER / "record.json"
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,12 @@ def key() -> str:
 
 
 def keep(found: list[Row]) -> None:
-    """Writes what the checks found, whole or not at all."""
+    """Writes what the checks found, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     kept = {"key": key(), "rows": [asdict(row) for row in found]}
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
     beside = KEPT.with_suffix(f".{os.getpid()}")
     beside.write_text(json.dumps(kept, indent=1) + "\n")
     beside.replace(KEPT)
@@ -106,9 +112,16 @@ def keep(found: list[Row]) -> None:
 
 def rows(names: Iterable[str]) -> list[Row]:
     """The checks of derivations, from the last run if nothing changed."""
+    return list(_rows(tuple(names)))
+
+
+@cache  # what was found stays found where it cannot be written
+def _rows(names: tuple[str, ...]) -> list[Row]:
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     if kept.get("key") != key():
-        keep(found := check_all(names))
+        found = check_all(names)
+        with suppress(OSError):
+            keep(found)
         return found
     lists = ("gaps", "survived")
     shown: list[dict[str, Any]] = [

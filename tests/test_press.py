@@ -422,13 +422,12 @@ def test_metadata_carries_the_provenance(pdf, notebook, built):
         ("code/toy.py", "source"),
         ("references.bib", "inputs"),
         ("_quarto.yml", "inputs"),
-        ("numbers.json", "inputs"),
+        ("code/numbers.json", "source"),
     ],
 )
 def test_the_provenance_knows_every_file_of_a_report(name, key, tmp_path):
-    listed = DOCUMENT.replace("first-chapter: 0", "inputs: [numbers.json]")
-    document = write(tmp_path, listed)
-    (tmp_path / "numbers.json").write_text("{}")
+    document = write(tmp_path, DOCUMENT)
+    (tmp_path / "code" / "numbers.json").write_text("{}")
     before = build.provenance(reader.read(document))
     with open(tmp_path / name, "a") as file:
         file.write("\n")

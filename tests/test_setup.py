@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent.parent
 def requirements() -> set[str]:
     text = (ROOT / "pyproject.toml").read_text()
     project = tomllib.loads(text)["project"]
-    extra = project["optional-dependencies"]["dev"]
-    return {*project["dependencies"], *extra}
+    extra = project["optional-dependencies"]
+    return {*project["dependencies"], *extra["page"], *extra["dev"]}
 
 
 def test_conda_names_the_same_packages_and_quarto(requirements):

@@ -4,13 +4,15 @@
                         "metrics": {name: {"value", "standard_error",
                                            "n"}}}},
  name of a study: its summary, ...,
- "provenance": {"source", "profile", "device", "threads", ...}}
+ "provenance": {"source", "code", "profile", "device", "threads", ...}}
 """
 
 import hashlib
+import json
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,18 @@ from aevb.experiments import Run
 
 PATH = Path("results/metrics.json")
 ROOTS = ("code", "proofs", "report.qmd")
+PACKAGES = ("aevb", "press", "proofs")
+
+
+def benchmark(name: str) -> dict[str, Any]:
+    """The numbers of benchmarks/NAME.py, installed with this package.
+
+    Raises:
+        FileNotFoundError: there is no such benchmark.
+    """
+    text = (files("aevb") / "measured" / f"{name}.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def source_hash(folder: Path = Path()) -> str:
@@ -29,14 +43,39 @@ def source_hash(folder: Path = Path()) -> str:
 
     Covers report.qmd and every Python file below code/ and proofs/.
     """
-    digest = hashlib.sha256()
-    files: list[Path] = []
+    paths: list[Path] = []
     for root in (folder / r for r in ROOTS):
-        files += [root] if root.is_file() else root.rglob("*.py")
-    for path in sorted(files):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes() + b"\0")
+        paths += [root] if root.is_file() else root.rglob("*.py")
+    return _hash({p.relative_to(folder).as_posix(): p for p in paths})
+
+
+def code_hash(source: Path = Path(__file__).parents[1]) -> str:
+    """SHA-256, twelve digits, of every Python file of the three packages.
+
+    It is the same in a checkout and where the packages are installed; only
+    a checkout has its proofs/ beside code/ and not in it.
+    """
+    paths = {}
+    for name in PACKAGES:
+        folder = source / name
+        folder = folder if folder.is_dir() else source.parent / name
+        for path in folder.rglob("*.py"):
+            paths[f"{name}/{path.relative_to(folder).as_posix()}"] = path
+    return _hash(paths)
+
+
+def _hash(paths: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(paths):
+        digest.update(name.encode() + b"\0")
+        digest.update(paths[name].read_bytes() + b"\0")
     return digest.hexdigest()[:12]
+
+
+def checkout() -> Path | None:
+    """The project's folder; None where this package is installed alone."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "report.qmd").is_file() else None
 
 
 def machine() -> str:
@@ -53,8 +92,10 @@ def machine() -> str:
 def provenance() -> dict[str, Any]:
     """What made the numbers."""
     device = training.resolve_device("auto")
+    project = checkout()
     return {
-        "source": source_hash(),
+        "source": source_hash(project) if project else None,
+        "code": code_hash(),
         "profile": experiments.profile(),
         "device": device.type,
         "machine": machine(),

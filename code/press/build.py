@@ -150,16 +150,16 @@ def _staging(
 def provenance(document: Document) -> dict[str, str]:
     """SHA-256 of all that a build comes from, in three parts.
 
-    `report` is the document's text, `source` the code that it runs, and
-    `inputs` every other file: settings, bibliography, the page's template
-    and what the key `press: inputs` lists.
+    `report` is the document's text, `source` the code that it runs with the
+    numbers that lie beside it, and `inputs` every other file: settings,
+    bibliography and the page's template.
     """
     text = "\n".join(line.text for line in document.lines)
     code = [
         path
         for folder in ("code", "proofs")
         for path in (document.folder / folder).rglob("*")
-        if path.suffix in (".py", ".typ")
+        if path.suffix in (".py", ".typ", ".json")
     ]
     return {
         "report": hashlib.sha256(text.encode()).hexdigest(),
@@ -171,12 +171,8 @@ def provenance(document: Document) -> dict[str, str]:
 def _inputs(document: Document) -> list[Path]:
     """The files that a build reads, neither text nor code."""
     names = ["_quarto.yml"]
-    settings = document.meta.get("press") or {}
-    for value in (
-        document.meta.get("bibliography"),
-        document.meta.get("csl"),
-        settings.get("inputs"),
-    ):
+    for key in ("bibliography", "csl"):
+        value = document.meta.get(key)
         names += value if isinstance(value, list) else [value or ""]
     paths = [document.folder / name for name in names]
     return [path for path in paths if path.is_file()] + [typeset.TEMPLATE]

@@ -1,8 +1,8 @@
 """Run a document's chunks and inline expressions in one fresh kernel.
 
-The kernel is this Python, started in the document's folder with `code/` and
-the folder itself on PYTHONPATH, without the user's own IPython settings:
-what the document shows depends on the document and its code alone.
+The kernel is this Python, started in the document's folder with `code/`, the
+folder itself and this press on PYTHONPATH, without the user's own IPython
+settings: what the document shows depends on the document and its code alone.
 """
 
 import ast
@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from nbclient import NotebookClient
@@ -22,14 +24,11 @@ from nbformat.v4 import new_code_cell, new_notebook
 from tqdm import tqdm
 
 from press.errors import PressError
+from press.jupyter import INSIDE
 from press.reader import Chunk, Document
 
 # the notebook's first cell: what makes it run in plain Jupyter as well
-PATH_CELL = """\
-# the report's code lies beside this notebook, in code/ and proofs/
-import sys
-
-sys.path[:0] = ["code", "."]"""
+FIRST_CELL = files("press").joinpath("first_cell.py").read_text("utf-8")
 
 DPI = 160
 # Not in the notebook: how figures leave the kernel. They keep the size they
@@ -61,7 +60,7 @@ Event = Chunk | Inline
 class Executed:
     """What the kernel gave back."""
 
-    first: NotebookNode  # the cell that sets the path
+    first: NotebookNode  # the cell that finds the code
     cells: dict[int, NotebookNode]  # by chunk number
     values: list[dict[str, Any]]  # MIME bundles, one per inline expression
 
@@ -90,7 +89,7 @@ def execute(document: Document, events: list[Event]) -> Executed:
             _check_expression(event)
     terminal = sys.stderr.isatty()
     bar = tqdm(runs, unit="chunk", disable=not terminal, leave=False)
-    executed = Executed(new_code_cell(PATH_CELL), {}, [])
+    executed = Executed(new_code_cell(FIRST_CELL.rstrip()), {}, [])
     if not runs:
         return executed
     with _kernel(document, bar) as client:
@@ -130,13 +129,15 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         resources={"metadata": {"path": str(folder)}},
     )
     client.on_stderr = lambda text: _forward(text, bar)
-    paths = [str(folder / "code"), str(folder), os.environ.get("PYTHONPATH")]
+    given, own = os.environ.get("PYTHONPATH"), Path(__file__).parents[1]
+    paths = [str(folder / "code"), str(folder), given, str(own.resolve())]
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's own kernel
     with tempfile.TemporaryDirectory(prefix="press-ipython-") as settings:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "IPYTHONDIR": settings,
+            INSIDE: "1",
             "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
         }
         _connect_privately(client, settings)

@@ -31,11 +31,16 @@ def listing(*objects: Any) -> None:
 
 
 def _source_name(thing: Any) -> str:
-    """The source file's path, from the folder in which the report lies."""
+    """The source file's path, from the folder in which the report lies.
+
+    Elsewhere, and where the code is installed, its package comes first.
+    """
     path = Path(inspect.getsourcefile(thing) or "").resolve()
     here = Path.cwd().resolve()
-    inside = path.is_relative_to(here)
-    return (path.relative_to(here) if inside else Path(path.name)).as_posix()
+    if path.is_relative_to(here) and "site-packages" not in path.parts:
+        return path.relative_to(here).as_posix()
+    depth = thing.__module__.count(".") + 1 + (path.stem == "__init__")
+    return Path(*path.parts[-depth:]).as_posix()
 
 
 def table(

@@ -1,0 +1,89 @@
+"""The notebook in plain Jupyter: what a chunk prints is shown rendered.
+
+A chunk with `#| output: asis` prints Markdown for Quarto and for press. In
+Jupyter alone it would stand there as it was typed, so `show_markdown`, which
+the notebook's first cell calls, has it displayed as Markdown instead.
+"""
+
+import io
+import os
+import re
+import sys
+from contextlib import redirect_stdout
+from typing import Any
+
+from IPython import get_ipython
+from IPython.display import display
+
+# set by press in its own kernel, where printed text stays printed text
+INSIDE = "PRESS_KERNEL"
+
+_ASIS = re.compile(r"^#\| *output: *asis *$", re.MULTILINE)
+_CAPTION = re.compile(r"^#\| *tbl-cap: *\"?(.*?)\"? *$", re.MULTILINE)
+_KINDS = {
+    "thm": "Theorem",
+    "lem": "Lemma",
+    "cor": "Corollary",
+    "prp": "Proposition",
+}
+# Pandoc's Markdown that Jupyter does not know, and what stands in its place
+_PLAIN = [
+    (re.compile(r"^(\$\$) \{#eq-[^}]*\}$", re.MULTILINE), r"\1"),
+    (re.compile(r"^::: \{\.proof\}$", re.MULTILINE), "*Proof.*"),
+    (re.compile(r"^:::$\n*", re.MULTILINE), ""),
+    (re.compile(r"^\[\^[^\]]*\]: ", re.MULTILINE), "*Note.* "),
+    (re.compile(r"\[\^[^\]]*\]"), ""),
+    (re.compile(r"\[-?@([^\]]*)\]"), r"(\1)"),
+]
+_THEOREM = re.compile(
+    r"^::: \{#(thm|lem|cor|prp)-[^}]*\}\n+#+ (.*)$", re.MULTILINE
+)
+
+
+def plain(text: str) -> str:
+    """Pandoc's Markdown as Jupyter's; the numbers are the report's alone."""
+    text = _THEOREM.sub(lambda m: f"**{_KINDS[m[1]]}** ({m[2]})", text)
+    for pattern, replacement in _PLAIN:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class _Asis:
+    """Holds what an asis chunk prints, and displays it when it is done."""
+
+    def __init__(self) -> None:
+        self.printed: io.StringIO | None = None
+        self.redirect: Any = None
+        self.caption = ""
+
+    def before(self, info: Any) -> None:
+        if _ASIS.search(info.raw_cell):
+            caption = _CAPTION.search(info.raw_cell)
+            self.caption = f"**Table.** {caption[1]}\n\n" if caption else ""
+            self.printed = io.StringIO()
+            self.redirect = redirect_stdout(self.printed)
+            self.redirect.__enter__()
+
+    def after(self, _result: Any) -> None:
+        if self.printed is None:
+            return
+        self.redirect.__exit__(*sys.exc_info())
+        text, self.printed = self.printed.getvalue(), None
+        if text.strip():
+            text = self.caption + text
+            shown = {"text/markdown": plain(text), "text/plain": text}
+            display(shown, raw=True)
+
+
+def show_markdown() -> None:
+    """From now on this Jupyter shows what asis chunks print as Markdown.
+
+    Nothing changes under press, in a Python that is no Jupyter, or where
+    this was called before.
+    """
+    shell = get_ipython()
+    if shell is None or INSIDE in os.environ or hasattr(shell, "_asis"):
+        return
+    shell._asis = _Asis()
+    shell.events.register("pre_run_cell", shell._asis.before)
+    shell.events.register("post_run_cell", shell._asis.after)
