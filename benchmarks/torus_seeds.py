@@ -3,9 +3,8 @@
     PYTHONPATH=code python benchmarks/torus_seeds.py
 
 trains the model of Problem 4(c) with the report's settings, one thread, one
-after another, and writes code/aevb/measured/torus_seeds.json, which is installed with
-aevb and shown in the report as tables. `seconds` is the training alone, by
-the wall clock.
+after another, and writes code/aevb/measured/torus_seeds.json, which the
+report shows as tables. `seconds` is the training alone, by the wall clock.
 """
 
 import argparse

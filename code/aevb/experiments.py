@@ -97,9 +97,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         VAETask,
         VAEConfig(
             epochs=105,
-            batch_size=512,
             lr=4e-3,
-            weight_decay=0.1,
             hidden_dims=(256, 256, 256, 80),
             decoder_dims=(256, 256, 256, 256, 256),
             estimator="stl",

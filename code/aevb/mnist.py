@@ -42,10 +42,11 @@ class AEConfig(Config):
 class VAEConfig(Config):
     """Settings of a VAE on binary MNIST."""
 
-    epochs: Count = 72
+    epochs: Count = 90
+    batch_size: Count = 512
     lr: float = Field(default=3e-3, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0)
     hidden_dims: Widths = (256, 256, 256, 4)
     """Widths of the encoder's layers; the last is twice the latent size."""
     decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)
