@@ -135,6 +135,7 @@ STUDIES: dict[str, Study] = {
             "test_size": 2000,
             "samples": 10,
             "epochs": 4,
+            "batch_size": 256,
             "hidden_dims": (256, 256, 4),
             "ema": 0.99,
         },

@@ -59,7 +59,7 @@ def _errors(_: Submission, book: Notebook) -> Iterator[str]:
 
 def _cells(made: Submission, book: Notebook) -> Iterator[str]:
     chunks = [c for c in made.document.chunks if c.options.get("eval", True)]
-    expected = [execute.PATH_CELL, *(chunk.source for chunk in chunks)]
+    expected = [execute.FIRST_CELL, *(chunk.source for chunk in chunks)]
     found = [cell.source for cell in book.code if cell.source.strip()]
     for number, (one, other) in enumerate(zip(expected, found, strict=False)):
         if one.strip() != other.strip():
