@@ -45,10 +45,10 @@ TRIALS: dict[str, dict[str, Any]] = {
     "no blocks": {"hidden_dims": (256, 80), "decoder_dims": (256,)},
     "batch 128": {"batch_size": 128},
     "batch 1024": {"batch_size": 1024},
-    "rate halved": {"lr": 0.5},
-    "rate doubled": {"lr": 2.0},
+    "learning rate halved": {"lr": 0.5},
     "last weights, no average": {"ema": 0.0},
-    "weight decay ten times as strong": {"weight_decay": 10.0},
+    "weight decay a tenth": {"weight_decay": 0.1},
+    "weight decay three times": {"weight_decay": 3.0},
     "20 latents": {"hidden_dims": (256, 256, 256, 40)},
 }
 """A name for people, and the settings that differ. `lr` and `weight_decay`

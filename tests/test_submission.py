@@ -894,4 +894,4 @@ def test_nothing_in_the_small_report_is_left_out(built):
     assert len(list(pdf.listings())) == sum(len(q.code) for q in QUESTIONS)
     assert len(pdf.alts) == sum(label.startswith("fig") for _, label in LABELS)
     book = nbformat.read(built / "kerberos.ipynb", as_version=4)
-    assert book.cells[0].source == execute.FIRST_CELL
+    assert book.cells[0].source == execute.FIRST_CELL.rstrip()
