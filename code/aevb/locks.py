@@ -1,0 +1,49 @@
+"""Locks that say who holds them, for what several processes write."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextmanager
+def held(path: Path, work: str) -> Iterator[None]:
+    """Hold the lock file `path`; where it is held, wait and say for whom.
+
+    The file holds its owner's process number while it is held, and is
+    removed after. The lock itself is the operating system's: it ends with
+    its process, so a file that a killed process left behind blocks nobody.
+
+    Args:
+        path: the lock file, in a folder that exists.
+        work: what it guards, for the message.
+
+    Raises:
+        OSError: the lock file cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        message = f"waiting for process {owner(path)}, at work on {work}"
+        print(message, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        path.write_text(f"{os.getpid()}\n", encoding="ascii")
+        yield
+    finally:
+        # removed while it is held: whoever waits finds that its file has
+        # no name any more, and tries again
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def owner(path: Path) -> str:
+    """The process number in a lock file, "?" where there is none yet."""
+    try:
+        return path.read_text(encoding="ascii").strip() or "?"
+    except (OSError, ValueError):
+        return "?"
