@@ -102,7 +102,7 @@ def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of a tree's text and of its tensors' bytes, in their order."""
     digest = hashlib.sha256(tree.encode())
     for tensor in tensors.values():
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -116,7 +116,8 @@ def load(path: Path) -> Any:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             names = map(str, range(len(file.keys())))
-            tensors = {name: file.get_tensor(name) for name in names}
+            # copies: the file is mapped, and may change under its tensors
+            tensors = {name: file.get_tensor(name).clone() for name in names}
         if metadata["sha256"] != _digest(metadata["tree"], tensors):
             raise ValueError("its digest is another")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:

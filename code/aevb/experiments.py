@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import nn
 
 from aevb import checkpoints, locks, studies, training
@@ -46,7 +46,12 @@ from aevb.torus_vae import (
 from aevb.training import Config, History
 
 PROFILES = ("full", "quick")
-NOT_TRAINING = {"aevb.evaluation", "aevb.progress", "aevb.errors"}
+NOT_TRAINING = {
+    "aevb.evaluation",
+    "aevb.progress",
+    "aevb.errors",
+    "aevb.locks",
+}
 """Modules that a trained weight does not depend on."""
 UNREADABLE = (
     OSError,
@@ -345,7 +350,7 @@ def _trained(
         {
             "seconds": seconds,
             "history": history,
-            "weights_sha256": _sha256(weights),
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         },
     )
     checkpoint.unlink(missing_ok=True)
@@ -358,10 +363,11 @@ def _finished(
     """A finished training; one of UNREADABLE where it is damaged."""
     weights = folder / "weights.safetensors"
     kept = _kept(folder / "run.json")
-    if kept["weights_sha256"] != _sha256(weights):
+    content = weights.read_bytes()
+    if kept["weights_sha256"] != hashlib.sha256(content).hexdigest():
         raise ValueError("the weights are others")
     model = task.model().to(device)
-    model.load_state_dict(load_file(weights, device=str(device)))
+    model.load_state_dict(load(content))
     return model.eval(), kept["history"], kept["seconds"]
 
 
@@ -376,10 +382,6 @@ def _kept(path: Path) -> dict[str, Any]:
     if record.pop("digest") != _digest(record):
         raise ValueError("its digest is another")
     return record
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _set_aside(path: Path, then: str) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+_SOON = 0.2  # seconds in which no word of it is worth while
+
 
 @contextmanager
-def held(path: Path, work: str) -> Iterator[None]:
+def held(path: Path, work: str, patience: float = -1) -> Iterator[None]:
     """Hold the lock file `path`; where it is held, wait and say for whom.
 
     The file holds its owner's process number while it is held, and is
@@ -20,17 +22,19 @@ def held(path: Path, work: str) -> Iterator[None]:
     Args:
         path: the lock file, in a folder that exists.
         work: what it guards, for the message.
+        patience: seconds to wait for the other; below 0, forever.
 
     Raises:
+        Timeout: the other has not ended in that time.
         OSError: the lock file cannot be written.
     """
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0.2)
+        lock.acquire(timeout=_SOON if patience < 0 else min(_SOON, patience))
     except Timeout:
         message = f"waiting for process {owner(path)}, at work on {work}"
         print(message, file=sys.stderr, flush=True)
-        lock.acquire()
+        lock.acquire(timeout=patience)
     try:
         path.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
