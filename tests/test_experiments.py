@@ -96,7 +96,7 @@ def test_a_damaged_run_is_set_aside_and_trained_again(line, damage, capsys):
     assert trainings() == 2
     assert torch.equal(first.model.weight, again.model.weight)
     assert len(list(line.glob("line-*.damaged-*"))) == 1
-    assert "was damaged" in capsys.readouterr().out
+    assert "was damaged" in capsys.readouterr().err
 
 
 def run_line(_):

@@ -2,22 +2,25 @@
 
 A state is a tree of dicts and lists whose leaves are tensors or JSON
 values. The tensors go into a safetensors file; the tree, with the tensors'
-names in their places, into its metadata. A file is written beside its
-place, synced and renamed, so that it is whole or absent.
+names in their places, into its metadata, with a digest of both. A file is
+written beside its place, synced and renamed, and so is its name, so that
+after a kill, a full disk or a loss of power it is whole or as it was.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aevb.errors import UserError
+from aevb.errors import Damaged, UserError
 
 _TENSOR = "__tensor__"
 
@@ -37,13 +40,28 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(beside, "rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError as error:
+        _sync_names(path.parent)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"cannot write {path}: {error.strerror or error}; free the "
-            "space or give write permission, then run the same command"
+            f"cannot write {path}: {reason}; free the space or give write "
+            "permission, then run the same command: it goes on from what "
+            "was kept"
         ) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _sync_names(folder: Path) -> None:
+    """Bring the names in a folder to the disk, and the folder's own name."""
+    for place in (folder, folder.parent):
+        # where a system cannot sync a folder, the rename has to do
+        with suppress(OSError):
+            descriptor = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -75,34 +93,43 @@ def save(path: Path, state: Any) -> None:
         return node
 
     tree = json.dumps(strip(state))
+    metadata = {"tree": tree, "sha256": _digest(tree, tensors)}
     with replacing(path) as beside:
-        try:
-            save_file(tensors, beside, metadata={"tree": tree})
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+        save_file(tensors, beside, metadata=metadata)
+
+
+def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a tree's text and of its tensors' bytes, in their order."""
+    digest = hashlib.sha256(tree.encode())
+    for tensor in tensors.values():
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load(path: Path) -> Any:
     """Read what `save` wrote.
 
     Raises:
-        UserError: the file is not one that `save` wrote, or is damaged.
+        Damaged: the file is not, byte for byte, one that `save` wrote.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            tree = json.loads(file.metadata()["tree"])
-
-            def fill(node: Any) -> Any:
-                if isinstance(node, dict) and _TENSOR in node:
-                    return file.get_tensor(node[_TENSOR])
-                if isinstance(node, dict):
-                    return {k: fill(v) for k, v in node["items"]}
-                if isinstance(node, list):
-                    return [fill(v) for v in node]
-                return node
-
-            return fill(tree)
+            metadata = file.metadata()
+            names = map(str, range(len(file.keys())))
+            # copies: the file is mapped, and may change under its tensors
+            tensors = {name: file.get_tensor(name).clone() for name in names}
+        if metadata["sha256"] != _digest(metadata["tree"], tensors):
+            raise ValueError("its digest is another")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
-        raise UserError(
-            f"{path} is damaged ({e}); delete it and run the command again"
-        ) from e
+        raise Damaged(f"{path} is damaged ({e}); delete it") from e
+
+    def fill(node: Any) -> Any:
+        if isinstance(node, dict) and _TENSOR in node:
+            return tensors[node[_TENSOR]]
+        if isinstance(node, dict):
+            return {k: fill(v) for k, v in node["items"]}
+        if isinstance(node, list):
+            return [fill(v) for v in node]
+        return node
+
+    return fill(json.loads(metadata["tree"]))

@@ -1,15 +1,22 @@
 """The command line: `aevb train ae --epochs 5`, `aevb verify-kl`."""
 
+import functools
 import io
 import os
+import re
+import signal
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, redirect_stderr
+from multiprocessing import active_children, get_context, resource_tracker
 from typing import Any, Literal, cast
 
 import torch
 import tyro
+from tqdm import tqdm
 
 from aevb import data, experiments, results, studies, training
 from aevb.errors import UserError
@@ -35,13 +42,14 @@ def report(run: experiments.Run) -> None:
 def train(name: str, settings: list[str]) -> None:
     """Train one experiment with its own settings as options, or find it."""
     config = experiments.configure(name)[1]
-    changed = tyro.cli(
-        type(config),
-        default=config,
-        args=settings,
-        prog=f"aevb train {name}",
-        description=f"Train {name!r}, or find its finished run.",
-    )
+    with one_line_faults():
+        changed = tyro.cli(
+            type(config),
+            default=config,
+            args=settings,
+            prog=f"aevb train {name}",
+            description=f"Train {name!r}, or find its finished run.",
+        )
     report(experiments.run(name, **changed.model_dump()))
 
 
@@ -65,24 +73,70 @@ def at_once(get: Callable[[str], Any], names: Iterable[str]) -> None:
     """Make all results of these names, each in a process of one thread.
 
     On a GPU they take turns. What is made already is only looked at.
+
+    Raises:
+        UserError: one of them failed; the others are stopped, and go on
+            from their checkpoints at the next call.
     """
     on_gpu = training.resolve_device("auto").type != "cpu"
-    with ProcessPoolExecutor(
-        max_workers=1 if on_gpu else os.cpu_count(),
-        mp_context=get_context("spawn"),
-        initializer=_in_turn,
-    ) as pool:
-        making = {pool.submit(_make, get.__name__, n): n for n in names}
+    with workers(1 if on_gpu else os.cpu_count()) as pool:
+        with _interrupts_held():
+            making = {pool.submit(_make, get.__name__, n): n for n in names}
         with Progress(f"{get.__name__} all", len(making)) as bar:
             for done in as_completed(making):
                 done.result()
                 bar.update()
 
 
+@contextmanager
+def workers(number: int | None) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with this block, at once where it is left early.
+
+    Raises:
+        UserError: one of them was killed.
+    """
+    pool = ProcessPoolExecutor(
+        number, mp_context=get_context("spawn"), initializer=_in_turn
+    )
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise UserError(
+            "a process was killed (is there too little memory?); what was "
+            f"done is kept in {experiments.runs_folder()}{os.sep}, and the "
+            "same command goes on from there"
+        ) from None
+    finally:
+        # a finished pool has none at work; what they do survives a kill
+        if sys.exc_info()[0]:
+            for child in active_children():
+                child.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while processes start, which inherit this.
+
+    A terminal sends it to all of them; this one alone is to answer.
+    """
+    if os.name != "posix":
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would undo the mask
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _in_turn() -> None:
     """Make a process one of several: one thread, and no bar of its own."""
     torch.set_num_threads(1)
-    sys.stderr = io.StringIO()
+    # a lock of this process alone: tqdm's own would outlive a kill
+    tqdm.set_lock(threading.RLock())
+    sys.stderr.isatty = lambda: False  # type: ignore[method-assign]
 
 
 def _make(kind: str, name: str) -> None:
@@ -113,6 +167,8 @@ def verify_kl(
         samples: Monte Carlo samples an image.
         seed: of the samples.
     """
+    if not 0 < images <= 10_000:
+        raise UserError(f"images must be from 1 to 10000, not {images}")
     if model == "untrained":
         config = experiments.configure("vae_kl")[1]
         vae = studies.untrained(cast(VAEConfig, config))
@@ -129,34 +185,93 @@ def verify_kl(
     )
 
 
-def main() -> None:
-    """Run a command; a user's fault is one line and exit status 2."""
-    args: list[str] = sys.argv[1:]
-    try:
-        if args[:1] == ["train"] and len(args) > 1 and args[1][0] != "-":
-            train(args[1], args[2:])
-            return
-        commands: dict[str, Any] = {
-            "fetch": fetch,
-            "train-all": train_all,
-            "verify-kl": verify_kl,
-        }
-        tyro.extras.subcommand_cli_from_dict(
-            commands,
+COMMANDS: dict[str, Callable[..., None]] = {
+    "fetch": fetch,
+    "train-all": train_all,
+    "verify-kl": verify_kl,
+}
+
+
+def parsed(args: list[str]) -> Callable[[], None]:
+    """The call that the arguments ask for.
+
+    Raises:
+        UserError: they ask for none; the message names the nearest.
+    """
+    table = {"train": train, **COMMANDS}
+    if not args:
+        raise UserError(f"which command? There are {', '.join(table)}")
+    if not args[0].startswith("-"):
+        experiments.find(args[0], table, "command")
+    if args[0] == "train":
+        name = next(iter(args[1:]), "")
+        if name and not name.startswith("-"):
+            return functools.partial(train, name, args[2:])
+        if name not in ("-h", "--help"):
+            known = ", ".join(experiments.EXPERIMENTS)
+            raise UserError(f"train which experiment? There are {known}")
+        args = [name]
+    calls = {name: _deferred(call) for name, call in COMMANDS.items()}
+    with one_line_faults():
+        return tyro.extras.subcommand_cli_from_dict(
+            calls,
             prog="aevb",
             args=args,
             description="`aevb train NAME` trains one experiment: "
             f"{', '.join(experiments.EXPERIMENTS)}. Its settings are "
             "options: `aevb train NAME --help` lists them.",
         )
+
+
+def _deferred(call: Callable[..., None]) -> Callable[..., Any]:
+    """A function with the same signature that returns the call undone."""
+
+    @functools.wraps(call)
+    def later(*args: Any, **options: Any) -> Any:
+        return functools.partial(call, *args, **options)
+
+    return later
+
+
+@contextmanager
+def one_line_faults() -> Iterator[None]:
+    """What tyro draws in a box, as the one sentence of a UserError.
+
+    Raises:
+        UserError: the arguments were refused.
+    """
+    shown = io.StringIO()
+    try:
+        with redirect_stderr(shown):
+            yield
+    except SystemExit as end:
+        if not end.code:
+            raise
+        raise UserError(_sentence(shown.getvalue())) from None
+
+
+def _sentence(box: str) -> str:
+    """The text above the first rule of a box, and how to get help."""
+    lines = [line.strip("\u2502 ") for line in box.splitlines()]
+    rules = [i for i, x in enumerate(lines) if re.fullmatch("\u2500+", x)]
+    top = lines[1 : rules[0]] if rules else lines
+    text = " ".join(" ".join(top).split()).rstrip(".")
+    return f"{text}; --help lists what there is"
+
+
+def main() -> None:
+    """Run a command; a user's fault is one line and exit status 2."""
+    try:
+        parsed(sys.argv[1:])()
     except UserError as error:
         print(f"aevb: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         runs = experiments.runs_folder()
+        start = "\n" if sys.stderr.isatty() else ""  # after the ^C
         print(
-            f"\naevb: stopped; what was done is kept in {runs}{os.sep}, and "
-            "the same command goes on from there",
+            f"{start}aevb: stopped; what was done is kept in {runs}{os.sep}, "
+            "and the same command goes on from there",
             file=sys.stderr,
         )
         sys.exit(130)

@@ -51,10 +51,11 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from torch import Tensor
 from tqdm import tqdm
 
+from aevb import locks
 from aevb.errors import UserError
 
 Binarization = Literal["dynamic", "fixed", "threshold"]
@@ -360,14 +361,15 @@ def _fetch(home: Path) -> None:
             return  # before the lock: a read-only folder will do
         home.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(home / ".lock", timeout=LOCK_PATIENCE):
+            with locks.held(home / ".lock", str(home), LOCK_PATIENCE):
                 # again under the lock: another process may have fetched
                 if wanted := _wanted(home):
                     _renew(home, wanted)
         except Timeout:
             raise UserError(
-                f"another process has been fetching MNIST into {home} for "
-                f"over {LOCK_PATIENCE:.0f} s: end it and try again"
+                f"another process, {locks.owner(home / '.lock')}, has been "
+                f"fetching MNIST into {home} for over {LOCK_PATIENCE:.0f} s: "
+                "end it and try again"
             ) from None
 
 

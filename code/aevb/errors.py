@@ -7,3 +7,7 @@ class UserError(Exception):
     Its message is one sentence: what is wrong, where, and what to do.
     Command lines print it without a traceback and exit with status 2.
     """
+
+
+class Damaged(UserError):
+    """A file of this project is not what was once written to it."""

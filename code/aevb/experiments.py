@@ -19,23 +19,22 @@ import inspect
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import nn
 
-from aevb import checkpoints, studies, training
+from aevb import checkpoints, locks, studies, training
 from aevb.data import FILES
-from aevb.errors import UserError
+from aevb.errors import Damaged, UserError
 from aevb.evaluation import Estimate
 from aevb.mnist import AEConfig, AETask, VAEConfig, VAETask
 from aevb.torus_vae import (
@@ -47,8 +46,23 @@ from aevb.torus_vae import (
 from aevb.training import Config, History
 
 PROFILES = ("full", "quick")
-NOT_TRAINING = {"aevb.evaluation", "aevb.progress", "aevb.errors"}
+NOT_TRAINING = {
+    "aevb.evaluation",
+    "aevb.progress",
+    "aevb.errors",
+    "aevb.locks",
+}
 """Modules that a trained weight does not depend on."""
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    SafetensorError,
+)
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +242,12 @@ def run(name: str, **overrides: Any) -> Run:
 
 
 def study(name: str) -> dict[str, Any]:
-    """The result of a study, measured first if there is none."""
+    """The result of a study, measured first if there is none.
+
+    Raises:
+        UserError: unknown name, a diverged training, a folder that cannot
+            be written.
+    """
     entry = find(name, STUDIES, "study")
     settings = {**entry.settings}
     if profile() == "quick":
@@ -239,9 +258,13 @@ def study(name: str) -> dict[str, Any]:
     key = _digest(settings, keys, sources(module, set()))
     path = runs_folder() / f"study-{name}-{key}" / "result.safetensors"
     with _locked(path.parent):
-        if not path.exists():
-            torch.manual_seed(0)
-            checkpoints.save(path, entry.measure(**runs, **settings))
+        if path.exists():
+            try:
+                return checkpoints.load(path)
+            except Damaged:
+                _set_aside(path, "measuring again")
+        torch.manual_seed(0)
+        checkpoints.save(path, entry.measure(**runs, **settings))
         return checkpoints.load(path)
 
 
@@ -303,26 +326,23 @@ def _imported(tree: ast.Module) -> list[str]:
 def _locked(folder: Path) -> Iterator[None]:
     """Hold a run's folder; wait where another process holds it.
 
-    The lock is the operating system's, so it ends with its process.
+    Raises:
+        UserError: the folder cannot be written.
     """
     path = folder.parent / f".{folder.name}.lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
+    with ExitStack() as stack:
         try:
-            lock.acquire(timeout=0.2)
-        except Timeout:
-            print(f"waiting for another process with {folder}", flush=True)
-            lock.acquire()
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {folder} ({error.strerror}); give write "
-            "permission or set AEVB_RUNS to another folder"
-        ) from error
-    try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locks.held(path, str(folder)))
+            # nobody else writes here: what a killed process had begun
+            for unfinished in folder.glob(".*.[0-9]*"):
+                unfinished.unlink()
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {folder} ({error.strerror}); give write "
+                "permission or set AEVB_RUNS to another folder"
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def _trained(
@@ -332,27 +352,70 @@ def _trained(
     weights, record = folder / "weights.safetensors", folder / "run.json"
     if record.exists():
         try:
-            kept = json.loads(record.read_text(encoding="utf-8"))
-            model = task.model().to(device)
-            model.load_state_dict(load_file(weights, device=str(device)))
-            return model.eval(), kept["history"], kept["seconds"]
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError):
-            _set_aside(folder)
+            return _finished(task, device, folder)
+        except UNREADABLE:
+            _set_aside(folder, "training again")
     checkpoints.write_json(folder / "config.json", task.config.model_dump())
-    model, history, seconds = training.fit(task, device, folder)
+    checkpoint = folder / "checkpoint.safetensors"
+    try:
+        model, history, seconds = training.fit(task, device, folder)
+    except Damaged:
+        _set_aside(checkpoint, "training from the start")
+        model, history, seconds = training.fit(task, device, folder)
     with checkpoints.replacing(weights) as beside:
         save_file(model.state_dict(), beside)
-    checkpoints.write_json(record, {"seconds": seconds, "history": history})
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    _keep(
+        record,
+        {
+            "seconds": seconds,
+            "history": history,
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
     return model, history, seconds
 
 
-def _set_aside(folder: Path) -> None:
-    """Move a damaged run away, so that nothing is lost, and say so."""
-    away = folder.with_name(f"{folder.name}.damaged-{int(time.time())}")
-    folder.rename(away)
-    folder.mkdir()
-    print(f"{folder} was damaged: kept as {away}, training again", flush=True)
+def _finished(
+    task: Any, device: torch.device, folder: Path
+) -> tuple[nn.Module, History, float]:
+    """A finished training; one of UNREADABLE where it is damaged."""
+    weights = folder / "weights.safetensors"
+    kept = _kept(folder / "run.json")
+    content = weights.read_bytes()
+    if kept["weights_sha256"] != hashlib.sha256(content).hexdigest():
+        raise ValueError("the weights are others")
+    model = task.model().to(device)
+    model.load_state_dict(load(content))
+    return model.eval(), kept["history"], kept["seconds"]
+
+
+def _keep(path: Path, record: dict[str, Any]) -> None:
+    """Write a record with a digest of itself."""
+    checkpoints.write_json(path, {**record, "digest": _digest(record)})
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What `_keep` wrote; one of UNREADABLE where it is damaged."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record.pop("digest") != _digest(record):
+        raise ValueError("its digest is another")
+    return record
+
+
+def _set_aside(path: Path, then: str) -> None:
+    """Move what is damaged away, so that nothing is lost, and say so.
+
+    The word goes to standard error: what a chunk prints is on the page.
+    """
+    names = (path.with_name(f"{path.name}.damaged-{n}") for n in count(1))
+    away = next(name for name in names if not name.exists())
+    is_folder = path.is_dir()
+    path.rename(away)
+    if is_folder:
+        path.mkdir()
+    message = f"{path} was damaged: kept as {away.name}, {then}"
+    print(message, file=sys.stderr, flush=True)
 
 
 def _evaluated(
@@ -362,11 +425,15 @@ def _evaluated(
     path = folder / "metrics.json"
     key = _digest(sources(inspect.getmodule(type(task)), set()))
     if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["key"] == key:
-            return {k: Estimate(**v) for k, v in kept["metrics"].items()}
+        try:
+            kept = _kept(path)
+            if kept["key"] == key:
+                found = kept["metrics"].items()
+                return {k: Estimate(**v) for k, v in found}
+        except UNREADABLE:
+            _set_aside(path, "evaluating again")
     torch.manual_seed(task.config.seed)
     metrics = task.evaluate(model)
     shown = {k: v.to_json() for k, v in metrics.items()}
-    checkpoints.write_json(path, {"key": key, "metrics": shown})
+    _keep(path, {"key": key, "metrics": shown})
     return metrics

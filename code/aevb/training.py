@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from aevb import checkpoints
-from aevb.errors import UserError
+from aevb.errors import Damaged, UserError
 from aevb.progress import Progress
 
 CHECKPOINT_SECONDS = 20.0
@@ -325,13 +325,23 @@ def fit(
         seconds spent, those before an interruption included.
 
     Raises:
-        UserError: a loss or gradient was not finite.
+        UserError: a loss or gradient was not finite; the disk is full, and
+            the last checkpoint stays.
+        Damaged: the checkpoint cannot be used.
     """
     torch.set_num_threads(task.config.threads)
     trainer = Trainer(task, device)
     checkpoint = folder / "checkpoint.safetensors" if folder else None
     if checkpoint and checkpoint.exists():
-        trainer.restore(checkpoints.load(checkpoint))
+        state = checkpoints.load(checkpoint)
+        try:
+            trainer.restore(state)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            reason = type(error).__name__
+            raise Damaged(
+                f"{checkpoint} is no checkpoint of this training ({reason}); "
+                "delete it"
+            ) from error
     kept = f"the last good checkpoint is {checkpoint}"
     if checkpoint is None:
         kept = "no checkpoint was asked for"

@@ -6,26 +6,43 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
-from press import build
+try:
+    from press import build, lock
+except KeyboardInterrupt:  # these imports take a second or two
+    print("press: stopped before anything was begun", file=sys.stderr)
+    sys.exit(130)
 from press.errors import PressError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        return _run(_parser().parse_args(arguments))
     except PressError as error:
         print(f"press: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("press: stopped.", file=sys.stderr)
+        start = "\n" if sys.stderr.isatty() else ""  # after the ^C
+        print(
+            f"{start}press: stopped; the files of the last build are as they "
+            "were, and what its chunks have trained is kept: run the same "
+            "command to go on",
+            file=sys.stderr,
+        )
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise PressError(f"{message}; --help lists the options.")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("press", description=__doc__)
+    parser = _Parser("press", description=__doc__)
     parser.add_argument(
         "document", nargs="?", type=Path, default=Path("report.qmd")
     )
@@ -64,11 +81,13 @@ def _run(options: argparse.Namespace) -> int:
         raise PressError("quarto is not on the PATH; use --engine press.")
     use_quarto = quarto if options.engine != "press" else None
     name = f"quarto ({quarto})" if use_quarto else "press (pandoc and Typst)"
-    print(f"press: the PDF is made by {name}.", flush=True)
-    start = time.perf_counter()
-    made = build.build(options.document, dict(options.provenance))
-    if use_quarto:
-        _quarto(use_quarto, options.document)
+    with lock.held(build.folder_of(options.document)) as folder:
+        build.clear(folder)
+        print(f"press: the PDF is made by {name}.", flush=True)
+        start = time.perf_counter()
+        made = build.build(options.document, dict(options.provenance))
+        if use_quarto:
+            _quarto(use_quarto, options.document)
     seconds = time.perf_counter() - start
     names = ", ".join(path.name for path in made if path.suffix in _SHOWN)
     print(f"press: {names} made in {seconds:.1f} s.")

@@ -11,6 +11,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from press.pandoc import Node
 from press.reader import Chunk, Document
 from press.structure import Structure, inline_code, marker, node, prefix
 
+_STAGE = ".press-"
 _SNIPPET = "\n\n```{.press-snippet}\n```\n\n"
 _META = ("title", "subtitle", "author", "date", "abstract", "lang", "nocite")
 _FIELDS = ("kerberos", "collaborators", "sources", "link-citations")
@@ -58,17 +61,45 @@ def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
 
     Raises PressError, with nothing changed on disk, for any fault.
     """
-    if not path.is_file():
-        raise PressError(f"{path}: there is no such document.")
+    folder_of(path)
     document = reader.read(path.resolve())
     work = Build(document)
     names = file_names(document)
     bibliography = _bibliography(work)
-    with _staging(document.folder, names) as stage:
-        try:
-            return _build(work, Path(stage), names, bibliography, extra or {})
-        except pandoc.Refusal as refusal:
-            raise work.fault(refusal.words, f"Pandoc: {refusal}") from refusal
+    with _staging(document.folder, names) as stage, faults(work):
+        return _build(work, Path(stage), names, bibliography, extra or {})
+
+
+@contextmanager
+def faults(work: Build) -> Iterator[None]:
+    """What may go wrong in a build, as a PressError."""
+    name = work.document.path.name
+    try:
+        yield
+    except pandoc.Refusal as refusal:
+        raise work.fault(refusal.words, f"Pandoc: {refusal}") from refusal
+    except RecursionError as error:
+        raise PressError(
+            f"{name}: its lists, quotes or divs are nested too deeply."
+        ) from error
+    except OSError as error:
+        raise PressError(
+            f"{error.filename or name}: {error.strerror or error}; free the "
+            "space or give the permission, then run press again."
+        ) from error
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of a document; PressError where there is none."""
+    if not path.is_file():
+        raise PressError(f"{path}: there is no such document.")
+    return path.resolve().parent
+
+
+def clear(folder: Path) -> None:
+    """Remove what a killed build left; only for who holds the lock."""
+    for stage in folder.glob(f"{_STAGE}*/"):
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _build(
@@ -110,6 +141,11 @@ def file_names(document: Document) -> dict[str, str]:
     """The names of the PDF and of the notebook."""
     name = document.meta.get("output-file", document.path.stem)
     stem = str(name).removesuffix(".pdf")
+    if not stem or stem.startswith(".") or Path(stem).name != stem:
+        raise PressError(
+            f"{document.find('output-file') or document.path.name}: "
+            f"output-file must be a plain name, not `{name}`."
+        )
     return {"pdf": f"{stem}.pdf", "notebook": f"{stem}.ipynb"}
 
 
@@ -140,7 +176,7 @@ def _staging(
         if target.exists() and target.is_dir() != (name == "figures"):
             raise PressError(f"{target}: stands in the way; move it.")
     try:
-        return tempfile.TemporaryDirectory(prefix=".press-", dir=folder)
+        return tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder)
     except OSError as error:
         raise PressError(
             f"{folder}: no permission to write here ({error.strerror})."
@@ -484,9 +520,14 @@ def _copy_images(work: Build, tree: Node, stage: Path) -> None:
         panels = part["c"]["panels"] if part["t"] == "PressFigure" else []
         for panel in panels:
             name = panel["file"]
-            source = work.document.folder / name
+            folder = work.document.folder
+            source = folder / name
             if name in work.files:
                 continue
+            if not Path(os.path.normpath(source)).is_relative_to(folder):
+                raise work.fault(
+                    name, f"the image `{name}` lies outside the folder"
+                )
             if not source.is_file():
                 raise work.fault(name, f"the image `{name}` does not exist")
             target = stage / name
@@ -516,6 +557,9 @@ def _publish(work: Build, stage: Path, names: dict[str, str]) -> list[Path]:
     targets = [(stage / name, folder / name) for name in sorted(work.files)]
     targets.append((stage / "report.pdf", folder / names["pdf"]))
     targets.append((stage / "report.ipynb", folder / names["notebook"]))
+    for source, _ in targets:
+        with open(source, "rb") as file:
+            os.fsync(file.fileno())
     for source, target in targets:
         os.replace(source, target)
     for name in old - set(work.files):

@@ -145,7 +145,7 @@ class Numbers:
             }
 
     def target(self, label: str) -> Target:
-        label = label[0].lower() + label[1:]
+        label = label[:1].lower() + label[1:]
         if label not in self.targets:
             raise self.fault(label, f"nothing has the label `{label}`")
         return self.targets[label]

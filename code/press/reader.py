@@ -7,6 +7,7 @@ Every line remembers the file and number it came from, so that a fault found
 later can still name them.
 """
 
+import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,40 @@ _OPTION_TYPES: dict[str, tuple[type, ...]] = {
     "output": (bool, str),
     "layout-ncol": (int,),
 }
+_TEXT = (str, int, float, datetime.date)
+_KEY_TYPES: dict[str, tuple[type, ...]] = {
+    "title": _TEXT,
+    "subtitle": _TEXT,
+    "author": (*_TEXT, list),
+    "date": _TEXT,
+    "abstract": _TEXT,
+    "lang": (str,),
+    "output-file": (str,),
+    "bibliography": (str, list),
+    "csl": (str,),
+    "link-citations": (bool,),
+    "nocite": (str,),
+    "kerberos": _TEXT,
+    "collaborators": (*_TEXT, list),
+    "sources": (*_TEXT, list),
+    "execute": (dict,),
+    "press": (dict,),
+    # under `execute` and `press`
+    "warning": (bool,),
+    "chapter-name": (str,),
+    "first-chapter": (int,),
+    "sections": (str,),
+}
+# PyYAML raises some of these at tags that do not fit, as in `!!bool maybe`
+_YAML_FAULTS = (
+    yaml.YAMLError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 class Line(NamedTuple):
@@ -113,6 +148,7 @@ def read(path: Path) -> Document:
     start, meta = _front_matter(lines)
     _check_keys(meta, "key", lines[:start])
     meta = _merged(_project(path.parent), meta)
+    _check_values(meta, lines[:start])
     _check_keys(meta.get("execute") or {}, "execute", lines[:start])
     document = Document(path, meta, lines)
     defaults = meta.get("execute") or {}
@@ -226,7 +262,7 @@ def _front_matter(lines: list[Line]) -> tuple[int, dict[str, Any]]:
 def _yaml(lines: list[Line], texts: list[str]) -> dict[str, Any]:
     try:
         value = yaml.safe_load("\n".join(texts))
-    except (yaml.YAMLError, ValueError) as error:
+    except _YAML_FAULTS as error:
         mark = getattr(error, "problem_mark", None)
         index = min(mark.line, len(lines) - 1) if mark else 0
         reason = getattr(error, "problem", None) or "not valid"
@@ -245,14 +281,48 @@ def _check_keys(values: Any, group: str, lines: list[Line]) -> None:
         raise PressError(f"{lines[0].place}: `{group}` needs keys and values.")
     for key in values:
         if not features.accepts(group, key):
-            place = next(
-                (x.place for x in lines if x.text.strip().startswith(key)),
-                lines[0].place if lines else "_quarto.yml",
-            )
             raise PressError(
-                f"{place}: press does not know the key `{key}`; it knows "
-                f"{', '.join(features.names(group))}."
+                f"{_place(key, lines)}: press does not know the key `{key}`; "
+                f"it knows {', '.join(features.names(group))}."
             )
+
+
+def _check_values(meta: dict[str, Any], lines: list[Line]) -> None:
+    """Each key's value is of a type that press can use."""
+    groups = [meta, meta.get("press"), meta.get("execute")]
+    pairs = [p for g in groups if isinstance(g, dict) for p in g.items()]
+    for key, value in pairs:
+        types = _KEY_TYPES.get(key, _OPTION_TYPES.get(key))
+        if types is None or value is None:
+            continue
+        parts = value if isinstance(value, list) else []
+        inside = (str,) if key == "bibliography" else _TEXT
+        fits = _is_a(value, types) and all(_is_a(x, inside) for x in parts)
+        if not fits:
+            raise PressError(
+                f"{_place(key, lines)}: `{key}` cannot be `{_short(value)}`."
+            )
+
+
+def _is_a(value: Any, types: tuple[type, ...]) -> bool:
+    """Python counts a truth value as a number; a document does not."""
+    return isinstance(value, types) and (
+        not isinstance(value, bool) or bool in types
+    )
+
+
+def _place(key: str, lines: list[Line]) -> str:
+    """Where a key of the front matter stands, or of _quarto.yml."""
+    opens = [x.place for x in lines if x.text.strip().startswith(key)]
+    holds = [x.place for x in lines if key in x.text]
+    first = [x.place for x in lines[:1]]
+    return [*opens, *holds, *first, "_quarto.yml"][0]
+
+
+def _short(value: Any) -> str:
+    """A value in a message of one line."""
+    text = str(value)
+    return text if len(text) < 60 else text[:57] + "..."
 
 
 def _body(
@@ -346,9 +416,7 @@ def _check_option(key: str, value: Any, place: str) -> None:
             f"knows {', '.join(features.names('option'))}."
         )
     types = _OPTION_TYPES[key]
-    fits = isinstance(value, types) and (
-        not isinstance(value, bool) or bool in types
-    )
+    fits = _is_a(value, types)
     if isinstance(value, list):
         fits = fits and all(isinstance(item, str) for item in value)
     if key == "output" and isinstance(value, str):
@@ -357,7 +425,7 @@ def _check_option(key: str, value: Any, place: str) -> None:
         fits = 1 <= value <= 6
     if not fits:
         raise PressError(
-            f"{place}: the chunk option `{key}` cannot be `{value}`."
+            f"{place}: the chunk option `{key}` cannot be `{_short(value)}`."
         )
 
 

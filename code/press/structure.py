@@ -239,13 +239,17 @@ class Structure:
                     "caption": part["caption"],
                 }
             )
-        columns = int(values.get("layout-ncol", "1"))
+        columns = values.get("layout-ncol", "1")
+        if not re.fullmatch("[1-6]", columns):
+            raise self.fault(
+                id_, f"layout-ncol must be from 1 to 6, not `{columns}`"
+            )
         return [
             node(
                 "Figure",
                 id=id_,
                 panels=panels,
-                columns=columns,
+                columns=int(columns),
                 caption=last["c"],
             )
         ]

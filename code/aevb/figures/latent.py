@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from aevb.errors import UserError
 from aevb.figures import style
 
 Curves = Mapping[str, Sequence[float]]
@@ -57,12 +58,26 @@ def latent_quantiles(n: int = 8) -> Grid:
     return _product("equal prior probability", axis)
 
 
+def flat(codes: Tensor) -> Tensor:
+    """Codes (N, 2) on the processor.
+
+    Raises:
+        UserError: they have another number of dimensions.
+    """
+    if codes.ndim != 2 or codes.shape[1] != 2:
+        raise UserError(
+            f"a plane shows codes (N, 2), not {tuple(codes.shape)}; let "
+            "hidden_dims end in 2 (auto-encoder) or 4 (VAE)"
+        )
+    return codes.detach().cpu()
+
+
 def codes_quantiles(codes: Tensor, n: int = 8) -> Grid:
     """Points that follow the codes (N, 2): quantiles of z1, then of z2
     among the codes with nearly that z1, so that every point has codes
     around it."""
     levels = (torch.arange(n) + 0.5) / n
-    codes = codes.detach().cpu()
+    codes = flat(codes)
     slabs = codes[codes[:, 0].argsort()].tensor_split(n)
     z1 = torch.stack([slab[:, 0].median() for slab in slabs])
     z2 = torch.stack([slab[:, 1].quantile(levels) for slab in slabs], dim=1)
@@ -232,7 +247,7 @@ def latent_planes(
     n = len(codes)
     figure, panels = style.figure(3.4, 1, n, squeeze=False)
     for axes, (title, z) in zip(panels[0], codes.items(), strict=True):
-        z = z.detach().cpu()
+        z = flat(z)
         colours = np.array(style.DIGITS)[labels.cpu().numpy()]
         axes.scatter(
             *z.T, s=1.5, c=colours, alpha=0.5, linewidths=0, rasterized=True

@@ -1,0 +1,53 @@
+"""Locks that say who holds them, for what several processes write."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_SOON = 0.2  # seconds in which no word of it is worth while
+
+
+@contextmanager
+def held(path: Path, work: str, patience: float = -1) -> Iterator[None]:
+    """Hold the lock file `path`; where it is held, wait and say for whom.
+
+    The file holds its owner's process number while it is held, and is
+    removed after. The lock itself is the operating system's: it ends with
+    its process, so a file that a killed process left behind blocks nobody.
+
+    Args:
+        path: the lock file, in a folder that exists.
+        work: what it guards, for the message.
+        patience: seconds to wait for the other; below 0, forever.
+
+    Raises:
+        Timeout: the other has not ended in that time.
+        OSError: the lock file cannot be written.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_SOON if patience < 0 else min(_SOON, patience))
+    except Timeout:
+        message = f"waiting for process {owner(path)}, at work on {work}"
+        print(message, file=sys.stderr, flush=True)
+        lock.acquire(timeout=patience)
+    try:
+        path.write_text(f"{os.getpid()}\n", encoding="ascii")
+        yield
+    finally:
+        # removed while it is held: whoever waits finds that its file has
+        # no name any more, and tries again
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def owner(path: Path) -> str:
+    """The process number in a lock file, "?" where there is none yet."""
+    try:
+        return path.read_text(encoding="ascii").strip() or "?"
+    except (OSError, ValueError):
+        return "?"

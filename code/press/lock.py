@@ -1,0 +1,61 @@
+"""One build at a time in a folder: the lock says whose it is."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from press.errors import PressError
+
+NAME = ".press.lock"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Hold the folder's lock; where it is held, wait and say for whom.
+
+    Yields the folder.
+
+    The lock is the operating system's and ends with its process: a file
+    that a killed process left behind blocks nobody.
+
+    Raises PressError where the folder cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_held(folder / NAME, folder))
+        except OSError as error:
+            raise PressError(
+                f"{folder}: no permission or no space to write here "
+                f"({error.strerror})."
+            ) from error
+        yield folder
+
+
+@contextmanager
+def _held(path: Path, folder: Path) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        message = f"press: waiting for process {_owner(path)}, at work in"
+        print(message, folder, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        path.write_text(f"{os.getpid()}\n", "ascii")
+        yield
+    finally:
+        # removed while it is held: whoever waits finds that its file has
+        # no name any more, and tries again
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.read_text("ascii").strip() or "?"
+    except (OSError, ValueError):
+        return "?"
