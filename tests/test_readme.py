@@ -1,0 +1,57 @@
+"""The README: its links lead somewhere, its numbers are those measured."""
+
+import functools
+import json
+import math
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@functools.cache
+def measured():
+    """The numbers that were committed with the README, whatever was
+    measured in this folder since."""
+    command = ["git", "show", "HEAD:results/metrics.json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True)
+    if done.returncode:
+        pytest.skip("no git repository holds the numbers")
+    return json.loads(done.stdout)
+
+
+def shown(estimate):
+    """As the README writes it: two digits of the standard error."""
+    error = estimate["standard_error"]
+    digits = 1 - math.floor(math.log10(error))
+    return f"{estimate['value']:.{digits}f} ± {error:.{digits}f}"
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_every_link_leads_to_a_file(link):
+    assert (ROOT / link).is_file()
+
+
+@pytest.mark.parametrize(
+    ("run", "metric"),
+    [("ae", "test_mse")]
+    + [
+        (run, f"test_{metric}")
+        for run in ("vae_kl", "vae_sgvb")
+        for metric in ("elbo", "nll", "nll_mixture", "nll_quadrature")
+    ]
+    + [("vae_best", "test_elbo"), ("vae_best", "test_nll")],
+)
+def test_every_likelihood_is_the_one_measured(run, metric):
+    metrics = measured()["experiments"][run]["metrics"]
+    assert shown(metrics[metric]) in README
+
+
+def test_the_committed_results_are_of_the_source_that_is_named():
+    provenance = measured()["provenance"]
+    assert f"`{provenance['source']}`" in README
+    assert provenance["profile"] == "full"
