@@ -711,6 +711,7 @@ def test_auto_takes_quarto_where_it_is_installed(
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(__main__.shutil, "which", lambda _: "/opt/quarto")
+    (tmp_path / "report.qmd").write_text("text")
     monkeypatch.setattr(__main__.build, "build", lambda *_: [])
     monkeypatch.setattr(__main__.subprocess, "run", run)
     assert __main__.main([str(tmp_path / "report.qmd")]) == 0

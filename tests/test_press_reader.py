@@ -1,11 +1,14 @@
 """The reader: chunks where they are, PressError and nothing else."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from press import reader
+from press import build, notebook, reader, typeset
 from press.errors import PressError
+from press.execute import Executed, Inline, new_code_cell
 
 PIECES = st.sampled_from(
     [
@@ -59,6 +62,11 @@ def attempt(folder, text):
 @example(lines=["---", "date: 2024-99-99", "---"])
 @example(lines=["```{python}", "#| layout-ncol: 1e999", "```"])
 @example(lines=["---", "execute: 3", "---"])
+@example(lines=["---", "title: !!bool maybe", "---"])
+@example(lines=["---", "title: !!int", "---"])
+@example(lines=["---", "date: !!timestamp x", "---"])
+@example(lines=["---", "title: " + 2000 * "[", "---"])
+@example(lines=["```{python}", "#| label: |", "#|  a", "#|  b", "```"])
 def test_reading_raises_press_errors_alone(tmp_path, lines):
     text = "\n".join(lines).encode("utf-8", "surrogatepass")
     error, document = attempt(tmp_path, text)
@@ -75,6 +83,68 @@ def test_reading_raises_press_errors_alone(tmp_path, lines):
 def test_any_bytes_are_read_or_refused(tmp_path, data):
     error, document = attempt(tmp_path, data)
     assert document or "report.qmd" in error
+
+
+MARKDOWN = st.sampled_from(
+    [
+        "# A {#sec-a}",
+        "# B {.unnumbered}",
+        "## C {.wide}",
+        "See @sec-a, [-@fig-b; @nobody] and [a](#) [b](#sec-a).",
+        "![c](p.svg){#fig-b fig-alt='a' width=3}",
+        "![c](p.svg)",
+        "![](../p.svg){#fig-c fig-alt=a}",
+        "::: {#thm-a}",
+        "::: {#fig-d layout-ncol=2}",
+        "::: {.proof}",
+        "::: {#refs}",
+        ":::",
+        "| a | b |",
+        "|---|--:|",
+        ": caption {#tbl-a}",
+        "+---+",
+        "$$x$$ {#eq-a}",
+        "$\\alpha$ and $`{python} 1`$",
+        "\\pageref{sec-a} \\appendix",
+        "\\appendix",
+        "<b>html</b> <!-- comment -->",
+        "- a list",
+        "> quoted",
+        "term\n:   meaning",
+        "a note[^n]",
+        "[^n]: the note",
+        "[s]{.smallcaps} [t]{.other}",
+        "```bash",
+        "***",
+        "\\ \x00 \N{PARAGRAPH SEPARATOR} \N{BYTE ORDER MARK}",
+    ]
+)
+PARTS = st.lists(PIECES | MARKDOWN | st.text(max_size=20), max_size=12)
+
+
+def parse(folder, text):
+    """All of a build but running code and Typst; PressError alone."""
+    work = build.Build(read(folder, text))
+    build._names(work.document)
+    bibliography = build._bibliography(work)
+    with build.faults(work):
+        tree = build._source_tree(work)
+        inlines = [e for e in work.events if isinstance(e, Inline)]
+        values = [{"text/markdown": "*v*"} for _ in inlines]
+        cells = {c.number: new_code_cell("1") for c in work.document.chunks}
+        executed = Executed(new_code_cell(), cells, values)
+        tree = build._press_tree(work, tree, executed)
+        build._check_citations(work, tree, bibliography)
+        typeset.typst_source(tree, folder, bibliography, [])
+        notebook.markdown(tree, folder, bibliography, {})
+
+
+@settings(QUICK, max_examples=12)
+@given(parts=PARTS)
+def test_parsing_raises_press_errors_alone(tmp_path, parts):
+    text = "\n\n".join(parts).encode("utf-8", "surrogatepass")
+    with suppress(PressError):
+        parse(tmp_path, text)
 
 
 @QUICK

@@ -142,7 +142,12 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         }
         _connect_privately(client, settings)
         with client.setup_kernel(env=environment):
-            yield client
+            try:
+                yield client
+            except KeyboardInterrupt:
+                # a kernel that is asked to end says more than one line
+                client.km.provisioner.process.kill()
+                raise
 
 
 def _connect_privately(client: NotebookClient, folder: str) -> None:
