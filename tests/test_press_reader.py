@@ -125,7 +125,7 @@ PARTS = st.lists(PIECES | MARKDOWN | st.text(max_size=20), max_size=12)
 def parse(folder, text):
     """All of a build but running code and Typst; PressError alone."""
     work = build.Build(read(folder, text))
-    build._names(work.document)
+    build.file_names(work.document)
     bibliography = build._bibliography(work)
     with build.faults(work):
         tree = build._source_tree(work)
