@@ -146,7 +146,8 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
                 yield client
             except KeyboardInterrupt:
                 # a kernel that is asked to end says more than one line
-                client.km.provisioner.process.kill()
+                manager: Any = client.km
+                manager.provisioner.process.kill()
                 raise
 
 
