@@ -111,6 +111,16 @@ def test_curves(epochs):
     assert elbo[0] == pytest.approx(-200)  # -(rate + distortion)
 
 
+def test_one_bad_epoch_does_not_flatten_the_curves():
+    good, bad = history(30), history(30)
+    bad["train_rate"][20] = 1e4
+    low, high = latent.vae_curves({"bad": bad}).axes[1].get_ylim()
+    assert high - low < 100
+    whole = latent.vae_curves({"good": good}).axes[1].get_ylim()
+    seen = good["train_rate"][30 // 8 :]
+    assert whole[0] < min(seen) < max(seen) < whole[1]
+
+
 def test_reconstructions_stand_below_their_originals():
     figure = printed(
         latent.reconstructions(uniform(10, 784), {"model": uniform(10, 784)})

@@ -163,10 +163,14 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
 
 
 def _settle(axes: Axes, curves: Sequence[ArrayLike]) -> None:
-    """Leave the fall of the first epochs out where there are many."""
+    """Leave the fall of the first epochs out where there are many, and
+    what lies far beyond nine tenths of the rest: one step of a training may
+    be thousands of nats off, and its epoch would flatten all others."""
     arrays = [np.asarray(c) for c in curves]
     seen = np.concatenate([a[len(a) // 8 :] for a in arrays])
-    low, high = seen.min(), seen.max()
+    lower, upper = np.quantile(seen, (0.05, 0.95))
+    far = 2 * (upper - lower)
+    low, high = max(seen.min(), lower - far), min(seen.max(), upper + far)
     margin = 0.05 * (high - low) or 0.01
     axes.set_ylim(low - margin, high + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
