@@ -5,8 +5,8 @@
 trains the report's `vae_best` for a few epochs and once more with each of
 its settings changed, one thread each, and writes
 code/aevb/measured/likelihood.json, which the report shows as a table. Every
-trial takes as many epochs as fit into the time that the first one took, so
-that a change is judged by what it brings for its cost. The differences are
+trial takes as many epochs as fit into `--seconds` of processor time, so that
+a change is judged by what it brings for its cost. The differences are
 paired: the same test images, in the same binarisation.
 """
 
