@@ -24,6 +24,7 @@ from aevb.experiments import Run
 
 PATH = Path("results/metrics.json")
 ROOTS = ("code", "proofs", "report.qmd")
+SOURCES = (".py", ".json", ".typ")
 PACKAGES = ("aevb", "press", "proofs")
 
 
@@ -41,11 +42,13 @@ def benchmark(name: str) -> dict[str, Any]:
 def source_hash(folder: Path = Path()) -> str:
     """SHA-256, twelve digits, of the text that the report is made from.
 
-    Covers report.qmd and every Python file below code/ and proofs/.
+    Covers report.qmd and, below code/ and proofs/, every Python file, the
+    measured numbers beside them and the page's template.
     """
     paths: list[Path] = []
     for root in (folder / r for r in ROOTS):
-        paths += [root] if root.is_file() else root.rglob("*.py")
+        below = [p for p in root.rglob("*") if p.suffix in SOURCES]
+        paths += [root] if root.is_file() else below
     return _hash({p.relative_to(folder).as_posix(): p for p in paths})
 
 
