@@ -26,7 +26,11 @@ from torch import Tensor
 
 from aevb.errors import UserError
 from aevb.models import VAE
-from aevb.objectives import log_normal_pdf, loss_KL_wo_E
+from aevb.objectives import (
+    bernoulli_log_likelihood,
+    log_normal_pdf,
+    loss_KL_wo_E,
+)
 from aevb.progress import Progress
 from aevb.training import autocast
 
@@ -182,21 +186,19 @@ def _check_samples(samples: int) -> None:
 def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     """log p(x | z) of binary images x (B, D) under a model's decoder.
 
-    sum_i log sigmoid((2 x_i - 1) l_i) for logits l. For binary pixels it
-    equals `objectives.bernoulli_log_likelihood` in fewer passes over
-    memory. Matrix products in `precision`, the likelihood in that of x.
+    `objectives.bernoulli_log_likelihood` of the decoded latents; matrix
+    products in `precision`, the likelihood in that of x.
 
     Raises:
         UserError: a pixel is neither 0 nor 1.
     """
     if not torch.all((x == 0) | (x == 1)):
         raise UserError("the images are not binary; use data.binarize first")
-    sign = 1 - 2 * x
 
     def log_likelihood(z: Tensor) -> Tensor:
         with autocast(z.device, precision):
             logits = model.decoder(z)  # (S, B, D)
-        return -torch.nn.functional.softplus(logits * sign).sum(dim=-1)
+        return bernoulli_log_likelihood(logits, x)
 
     return log_likelihood
 
@@ -333,14 +335,14 @@ def log_px_by_quadrature(
     grid = torch.cartesian_prod(*[axis] * model.z_size)
     grid = grid.reshape(-1, model.z_size)
     log_sum = x.new_full((len(x),), -math.inf)
-    zero = x.new_zeros(())
+    zero, black = x.new_zeros(()), torch.zeros_like(x[0])
     with Progress("integrate", len(grid)) as bar:
         for z in grid.split(GRID):
             with autocast(z.device, precision):
                 logits = model.decoder(z)
             logits = logits.to(x.dtype)  # (G, D)
             log_pz = log_normal_pdf(z, zero, zero)
-            constant = log_pz - torch.nn.functional.softplus(logits).sum(1)
+            constant = log_pz + bernoulli_log_likelihood(logits, black)
             log_pxz = torch.addmm(constant, x, logits.T)  # (N, G)
             log_sum = torch.logaddexp(log_sum, log_pxz.logsumexp(dim=1))
             bar.update(len(z))
