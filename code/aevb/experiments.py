@@ -121,7 +121,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
     "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
-    "ae": Experiment(AETask, AEConfig(epochs=18), BRIEF),
+    "ae": Experiment(AETask, AEConfig(), BRIEF),
     "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
     "torus_wrapped": Experiment(
         TorusWrappedTask, TorusWrappedConfig(), BRIEF_TORUS
