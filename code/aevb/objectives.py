@@ -79,7 +79,7 @@ def loss_STL(output: dict[str, torch.Tensor]) -> torch.Tensor:
     return loss_SGVB({"z": output["z"], **constants})
 
 
-class _BernoulliLogLikelihood(torch.autograd.Function):
+class BernoulliLogLikelihood(torch.autograd.Function):
     """sum_i x_i l_i - softplus(l_i), with a gradient in one pass.
 
     As softplus(l) = max(l, 0) - log sigmoid(|l|), a sum of its second terms
@@ -137,7 +137,7 @@ def bernoulli_log_likelihood(
             f"logits of shape {tuple(logits.shape)} do not fit images of "
             f"shape {tuple(x.shape)}"
         )
-    value = _BernoulliLogLikelihood.apply(logits.to(x.dtype), x)
+    value = BernoulliLogLikelihood.apply(logits.to(x.dtype), x)
     return cast(torch.Tensor, value)
 
 
