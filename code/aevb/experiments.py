@@ -110,7 +110,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
         VAETask,
         VAEConfig(
-            epochs=105,
+            epochs=95,
             lr=4e-3,
             hidden_dims=(256, 256, 256, 80),
             decoder_dims=(256, 256, 256, 256, 256),

@@ -42,7 +42,7 @@ class AEConfig(Config):
 class VAEConfig(Config):
     """Settings of a VAE on binary MNIST."""
 
-    epochs: Count = 90
+    epochs: Count = 84
     batch_size: Count = 512
     lr: float = Field(default=3e-3, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
