@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from proofs import (
-    bernoulli,
     decomposition,
     elbo,
     estimator,
@@ -17,7 +16,6 @@ from proofs.derivation import Derivation, Step
 _MODULES = (
     elbo,
     gaussian,
-    bernoulli,
     decomposition,
     estimator,
     linear_gaussian,

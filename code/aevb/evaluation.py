@@ -26,11 +26,7 @@ from torch import Tensor
 
 from aevb.errors import UserError
 from aevb.models import VAE
-from aevb.objectives import (
-    bernoulli_log_likelihood,
-    log_normal_pdf,
-    loss_KL_wo_E,
-)
+from aevb.objectives import log_normal_pdf, loss_KL_wo_E
 from aevb.progress import Progress
 from aevb.training import autocast
 
@@ -186,19 +182,21 @@ def _check_samples(samples: int) -> None:
 def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     """log p(x | z) of binary images x (B, D) under a model's decoder.
 
-    `objectives.bernoulli_log_likelihood` of the decoded latents; matrix
-    products in `precision`, the likelihood in that of x.
+    sum_i log sigmoid((2 x_i - 1) l_i) for logits l. For binary pixels it
+    equals `objectives.bernoulli_log_likelihood` in fewer passes over
+    memory. Matrix products in `precision`, the likelihood in that of x.
 
     Raises:
         UserError: a pixel is neither 0 nor 1.
     """
     if not torch.all((x == 0) | (x == 1)):
         raise UserError("the images are not binary; use data.binarize first")
+    sign = 1 - 2 * x
 
     def log_likelihood(z: Tensor) -> Tensor:
         with autocast(z.device, precision):
             logits = model.decoder(z)  # (S, B, D)
-        return bernoulli_log_likelihood(logits, x)
+        return -torch.nn.functional.softplus(logits * sign).sum(dim=-1)
 
     return log_likelihood
 
@@ -258,7 +256,7 @@ def evaluate_vae(
             seed,
         )
         found["test_nll_mixture"] = mean(-torch.cat(mixed))
-        exact = log_px_by_quadrature(model, x, STEP)
+        exact = log_px_by_quadrature(model, x, STEP, precision=precision)
         found["test_nll_quadrature"] = mean(-exact)
     return found
 
@@ -310,6 +308,7 @@ def log_px_by_quadrature(
     x: Tensor,
     step: float = 0.02,
     half_width: float = 6.0,
+    precision: str = "auto",
 ) -> Tensor:
     """log p(x) of binary images x (N, D) by the trapezoid rule, (N,).
 
@@ -319,8 +318,7 @@ def log_px_by_quadrature(
     integrands this smooth the rule converges faster than any power of the
     step, once the step is below a posterior's width (Trefethen and
     Weideman 2014). All images share the decoded grid, so with L of 1 or 2
-    it is cheaper than sampling; with more it is out of reach. All of it in
-    the precision of x.
+    it is cheaper than sampling; with more it is out of reach.
 
     Raises:
         UserError: the latent size is above 2.
@@ -335,12 +333,14 @@ def log_px_by_quadrature(
     grid = torch.cartesian_prod(*[axis] * model.z_size)
     grid = grid.reshape(-1, model.z_size)
     log_sum = x.new_full((len(x),), -math.inf)
-    zero, black = x.new_zeros(()), torch.zeros_like(x[0])
+    zero = x.new_zeros(())
     with Progress("integrate", len(grid)) as bar:
         for z in grid.split(GRID):
-            logits = model.decoder(z)  # (G, D)
+            with autocast(z.device, precision):
+                logits = model.decoder(z)
+            logits = logits.to(x.dtype)  # (G, D)
             log_pz = log_normal_pdf(z, zero, zero)
-            constant = log_pz + bernoulli_log_likelihood(logits, black)
+            constant = log_pz - torch.nn.functional.softplus(logits).sum(1)
             log_pxz = torch.addmm(constant, x, logits.T)  # (N, G)
             log_sum = torch.logaddexp(log_sum, log_pxz.logsumexp(dim=1))
             bar.update(len(z))

@@ -110,7 +110,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
         VAETask,
         VAEConfig(
-            epochs=95,
+            epochs=105,
             lr=4e-3,
             hidden_dims=(256, 256, 256, 80),
             decoder_dims=(256, 256, 256, 256, 256),
@@ -121,7 +121,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
     "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
-    "ae": Experiment(AETask, AEConfig(), BRIEF),
+    "ae": Experiment(AETask, AEConfig(epochs=18), BRIEF),
     "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
     "torus_wrapped": Experiment(
         TorusWrappedTask, TorusWrappedConfig(), BRIEF_TORUS

@@ -31,7 +31,7 @@ REGULARIZERS: dict[str, objectives.Regularizer] = {
 class AEConfig(Config):
     """Settings of the auto-encoder."""
 
-    epochs: Count = 18
+    epochs: Count = 24
     lr: float = Field(default=3e-3, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -42,7 +42,7 @@ class AEConfig(Config):
 class VAEConfig(Config):
     """Settings of a VAE on binary MNIST."""
 
-    epochs: Count = 84
+    epochs: Count = 90
     batch_size: Count = 512
     lr: float = Field(default=3e-3, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
