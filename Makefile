@@ -6,6 +6,11 @@ ENGINE ?= auto
 KERBEROS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed-by-$(notdir $(PYTHON))
+# The conda environment of environment.yml, once active, serves as it is.
+ifeq ($(CONDA_DEFAULT_ENV),aevb)
+BIN := $(CONDA_PREFIX)/bin
+STAMP :=
+endif
 SOURCE := $(BIN)/python -c 'from aevb import results; print(results.source_hash())'
 QUIET := $(shell test -t 2 || echo --quiet)
 
@@ -56,7 +61,7 @@ help:  ## list the commands
 # One environment, installed once. A newer list of packages brings it up to
 # date; another Python makes it anew.
 VERSION := import sys; print(sys.version)
-$(STAMP): pyproject.toml constraints.txt
+.venv/.installed-by-$(notdir $(PYTHON)): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "$(PYTHON) is missing or older than 3.10: install Python 3.10 or newer, or name one: PYTHON=python3.12 make report" >&2; exit 2; }
 	@echo "installing into .venv (once; several GB with PyTorch)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proofs import (
+    bernoulli,
     decomposition,
     elbo,
     estimator,
@@ -16,6 +17,7 @@ from proofs.derivation import Derivation, Step
 _MODULES = (
     elbo,
     gaussian,
+    bernoulli,
     decomposition,
     estimator,
     linear_gaussian,

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 x, z, w, mu, t = (
     Symbol(name, real=True) for name in ("x", "z", "w", "mu", "t")
 )
-theta, epsilon = (Symbol(name, real=True) for name in ("theta", "epsilon"))
+theta, epsilon, ell = (
+    Symbol(name, real=True) for name in ("theta", "epsilon", "ell")
+)
 sigma, s, u, m = (
     Symbol(name, positive=True) for name in ["sigma", "s", "u", "m"]
 )

@@ -122,16 +122,14 @@ def every_image(inputs=8):
 
 @pytest.mark.parametrize("latents", [1, 2])
 def test_quadrature_gives_probabilities_that_sum_to_one(latents):
-    log_px = log_px_by_quadrature(
-        small_vae(latents), every_image(), 0.25, 8.0, "float32"
-    )
+    log_px = log_px_by_quadrature(small_vae(latents), every_image(), 0.25, 8.0)
     assert abs(log_px.exp().sum() - 1) < 1e-10
 
 
 @pytest.mark.parametrize("latents", [1, 2])
 def test_importance_sampling_agrees_with_quadrature(latents):
     model, x = small_vae(latents), every_image()
-    exact = log_px_by_quadrature(model, x, 0.25, 8.0, "float32").mean()
+    exact = log_px_by_quadrature(model, x, 0.25, 8.0).mean()
     found = [evaluate_vae(model, x, 800, "float32", seed=i) for i in range(12)]
     nll = torch.tensor([f["test_nll"].value for f in found], dtype=F64)
     elbo = torch.tensor([f["test_elbo"].value for f in found], dtype=F64)
@@ -154,7 +152,7 @@ def repeated(estimate, exact, model, x, mean, logvar, n=30):
 @pytest.mark.parametrize("latents", [1, 2])
 def test_the_mixture_finds_what_the_encoder_misses(latents):
     model, x = small_vae(latents), every_image()
-    exact = log_px_by_quadrature(model, x, 0.25, 8.0, "float32")
+    exact = log_px_by_quadrature(model, x, 0.25, 8.0)
     mean = torch.full((len(x), latents), 1.5, dtype=F64)  # a wrong encoder
     logvar = torch.full_like(mean, math.log(0.05))
     error, spread = repeated(log_px_by_mixture, exact, model, x, mean, logvar)
@@ -229,7 +227,6 @@ def test_bfloat16_moves_the_elbo_by_less_than_a_twentieth_of_a_nat():
     torch.manual_seed(0)
     model = VAE(784, [64, 64, 16], decoder_dims=[64, 64, 64]).eval()
     with torch.no_grad():
-        model.decoder[-1].weight.mul_(3)
         x = torch.bernoulli(model.decode(torch.randn(200, 8)))
     for name in ("test_elbo", "test_nll"):
         fine, coarse = (

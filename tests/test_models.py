@@ -24,6 +24,29 @@ def test_mlp_is_what_its_docstring_says():
     kinds = [type(layer) for layer in mlp([7, 5, 5, 4])]
     linear, gelu = torch.nn.Linear, torch.nn.GELU
     assert kinds == [linear, gelu, ResidualBlock, linear]
+    kinds = [type(layer) for layer in mlp([7, 5, 5, 4], norm=True)]
+    assert kinds == [linear, gelu, ResidualBlock, torch.nn.LayerNorm, linear]
+    assert len(mlp([7, 5, 4], norm=True)) == 3
+    assert len(mlp([7, 4], norm=True)) == 1
+
+
+def test_no_input_has_an_output_far_from_all_others():
+    """Without the norm before the last layer the outputs grow with h."""
+    vae = VAE(12, [8, 8, 6])
+    for net in (vae.encoder, vae.decoder):
+        size = net[0].in_features
+        near, far = net(
+            torch.randn(2, 500, size) * torch.tensor([1, 1e4])[:, None, None]
+        )
+        assert far.abs().max() < 10 * near.abs().max()
+
+
+def test_the_decoder_may_go_without_a_norm():
+    with_norm, without = (
+        VAE(12, [8, 8, 6], decoder_norm=choice).decoder
+        for choice in (True, False)
+    )
+    assert len(with_norm) == len(without) + 1
 
 
 def test_a_new_residual_block_is_the_identity():

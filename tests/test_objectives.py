@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 
 from aevb.errors import UserError
 from aevb.models import VAE
@@ -162,9 +162,10 @@ def test_gradients_are_those_of_finite_differences():
         assert gradcheck(value, leaves)
     assert gradcheck(log_normal_pdf, leaves)
     x = (output["z"] > 0).to(F64)
-    assert gradcheck(
-        lambda logits: bernoulli_log_likelihood(logits, x), leaves[:1]
-    )
+    logits, image = leaves[0], x[0].clone().requires_grad_()
+    assert gradcheck(bernoulli_log_likelihood, [logits, x])
+    assert gradcheck(bernoulli_log_likelihood, [logits, image])
+    assert gradgradcheck(bernoulli_log_likelihood, [logits, x])
 
 
 def assert_finite_with_gradient(value, leaves):
@@ -183,6 +184,24 @@ def test_extreme_posteriors_are_finite(loss, mean, logvar, dtype):
     z = mu + torch.exp(0.5 * lv) * draw(4, 2, 1.0, 0, dtype)["z"]
     value = loss({"z": z, "mean": mu, "logvar": lv})
     assert_finite_with_gradient(value, [mu, lv])
+
+
+def test_one_image_serves_many_logits():
+    logits, x = torch.randn(4, 3, 784, dtype=F64), torch.eye(3, 784, dtype=F64)
+    many = bernoulli_log_likelihood(logits, x)
+    each = bernoulli_log_likelihood(logits, x.expand(4, -1, -1).clone())
+    assert many.shape == (4, 3)
+    assert_equal(many, each)
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0, 100.0])
+def test_the_likelihood_is_as_exact_as_float32_is(scale):
+    generator = torch.Generator().manual_seed(0)
+    logits = scale * torch.randn(100, 784, generator=generator)
+    x = (logits + torch.randn(100, 784, generator=generator) > 0).float()
+    single = bernoulli_log_likelihood(logits, x).double()
+    double = bernoulli_log_likelihood(logits.double(), x.double())
+    assert torch.allclose(single, double, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("scale", [-1e4, 1e4])
@@ -245,8 +264,9 @@ def test_an_empty_batch_is_refused(vae):
 def test_a_wrong_size_is_named(vae):
     with pytest.raises(ValueError, match="takes 12 values a row, not 11"):
         negative_elbo(vae, torch.ones(3, 11))
-    with pytest.raises(ValueError, match="must be the same as"):
-        bernoulli_log_likelihood(torch.zeros(3, 4), torch.zeros(3, 5))
+    for shape in ((3, 5), (4, 4), (1, 3, 4)):
+        with pytest.raises(ValueError, match=r"shape \(3, 4\) do not fit"):
+            bernoulli_log_likelihood(torch.zeros(3, 4), torch.zeros(shape))
 
 
 def test_nan_is_never_hidden(vae):

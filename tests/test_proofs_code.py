@@ -7,9 +7,14 @@ from sympy import Indexed, Integer, lambdify
 from torch.distributions import kl_divergence
 
 from aevb.distributions import CircleUniform, WrappedNormal
-from aevb.objectives import log_normal_pdf, loss_KL_wo_E, loss_SGVB
+from aevb.objectives import (
+    bernoulli_log_likelihood,
+    log_normal_pdf,
+    loss_KL_wo_E,
+    loss_SGVB,
+)
 from proofs import DERIVATIONS
-from proofs.vocabulary import D, mus, sigma, sigmas, zs
+from proofs.vocabulary import D, ell, mus, sigma, sigmas, x, zs
 from proofs.worlds import Line, mean
 
 SIZE = 3
@@ -56,6 +61,25 @@ def test_analytic_term_is_minus_the_divergence(output):
 def test_sampled_term_is_the_log_ratio(output):
     expected = last_line("log-ratio", output)
     np.testing.assert_allclose(loss_SGVB(output), expected, rtol=1e-11)
+
+
+def test_pixel_likelihood_and_its_gradient_are_the_last_lines():
+    logits = torch.linspace(-9, 9, 37, dtype=torch.float64)[:, None]
+    logits.requires_grad_()
+    for pixel in (0.0, 0.3, 1.0):
+        value = bernoulli_log_likelihood(
+            logits, torch.full_like(logits, pixel)
+        )
+        (gradient,) = torch.autograd.grad(value.sum(), logits)
+        for name, found in (
+            ("bernoulli-logit", value),
+            ("bernoulli-gradient", gradient[:, 0]),
+        ):
+            line = mean(DERIVATIONS[name].last, WORLD)
+            expected = lambdify([ell, x], line, "numpy")(
+                logits.detach().numpy()[:, 0], pixel
+            )
+            np.testing.assert_allclose(found.detach(), expected, rtol=1e-11)
 
 
 @pytest.mark.parametrize("deviation", [0.5, 1.0, 2.5])

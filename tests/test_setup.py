@@ -1,6 +1,7 @@
 """The lists of packages agree, and nothing shadows the standard library."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,3 +57,23 @@ def test_make_help_lists_every_command():
     listed = re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)
     assert phony
     assert set(phony[1].split()) == set(listed)
+
+
+def commands(**variables: str) -> str:
+    """What `make report` would run."""
+    given = [f"{name}={value}" for name, value in variables.items()]
+    make = ["make", "--dry-run", "--always-make", "report", *given]
+    done = subprocess.run(
+        make, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_make_uses_an_active_conda_environment():
+    active = commands(CONDA_DEFAULT_ENV="aevb", CONDA_PREFIX="/conda")
+    assert "/conda/bin/aevb train-all" in active
+    assert "pip install" not in active
+    assert ".venv" not in active
+    other = commands(CONDA_DEFAULT_ENV="base", CONDA_PREFIX="/conda")
+    assert ".venv/bin/aevb train-all" in other
+    assert "pip install" in other

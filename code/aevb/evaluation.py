@@ -26,7 +26,11 @@ from torch import Tensor
 
 from aevb.errors import UserError
 from aevb.models import VAE
-from aevb.objectives import log_normal_pdf, loss_KL_wo_E
+from aevb.objectives import (
+    bernoulli_log_likelihood,
+    log_normal_pdf,
+    loss_KL_wo_E,
+)
 from aevb.progress import Progress
 from aevb.training import autocast
 
@@ -144,7 +148,6 @@ def log_px_by_mixture(
     log_likelihood: LogLikelihood,
     samples: int,
     generator: torch.Generator,
-    note: Callable[[int], object] = lambda latents: None,
 ) -> Tensor:
     """Importance sampling, half of the samples from the prior, (B,).
 
@@ -157,7 +160,7 @@ def log_px_by_mixture(
     The estimate is unbiased for p(x), like that of `bounds`, and pays in
     few latent dimensions, where the prior alone finds every part.
 
-    Args, errors: as for `bounds`; an odd number of samples is rounded up.
+    Args, errors: those of `bounds`; an odd number of samples is rounded up.
     """
     _check_samples(samples)
     sigma = torch.exp(0.5 * logvar)
@@ -170,7 +173,6 @@ def log_px_by_mixture(
         log_q_p = 0.5 * (z**2 - ((z - mean) / sigma) ** 2 - logvar).sum(-1)
         log_w = log_likelihood(z) - torch.nn.functional.softplus(log_q_p)
         log_sum = torch.logaddexp(log_sum, log_w.logsumexp(dim=0))
-        note(log_w.numel())
     return log_sum - math.log(half)
 
 
@@ -182,21 +184,19 @@ def _check_samples(samples: int) -> None:
 def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     """log p(x | z) of binary images x (B, D) under a model's decoder.
 
-    sum_i log sigmoid((2 x_i - 1) l_i) for logits l. For binary pixels it
-    equals `objectives.bernoulli_log_likelihood` in fewer passes over
-    memory. Matrix products in `precision`, the likelihood in that of x.
+    `objectives.bernoulli_log_likelihood` of the decoded latents; matrix
+    products in `precision`, the likelihood in that of x.
 
     Raises:
         UserError: a pixel is neither 0 nor 1.
     """
     if not torch.all((x == 0) | (x == 1)):
         raise UserError("the images are not binary; use data.binarize first")
-    sign = 1 - 2 * x
 
     def log_likelihood(z: Tensor) -> Tensor:
         with autocast(z.device, precision):
             logits = model.decoder(z)  # (S, B, D)
-        return -torch.nn.functional.softplus(logits * sign).sum(dim=-1)
+        return bernoulli_log_likelihood(logits, x)
 
     return log_likelihood
 
@@ -221,19 +221,29 @@ def evaluate_vae(
         to -ELBO; active_units; and importance_samples, the number of
         samples an image that both ELBO and NLL come from. The rate is
         analytical. With one or two latent dimensions also
-        test_nll_mixture, from as many samples of `log_px_by_mixture`, and
-        test_nll_quadrature, what both come down to as the samples grow in
-        number. The noise has its own generator: the numbers depend on
+        test_nll_quadrature, what test_nll comes down to as the samples grow
+        in number. The noise has its own generator: the numbers depend on
         `seed`, not on what ran before.
 
     Raises:
         UserError: no images, images that are not binary, or no samples.
     """
     mu, logvar = model.encode(x)
-    posterior = mu, logvar
-    parts = _by_images(
-        bounds, model, x, posterior, importance_samples, precision, seed
-    )
+    generator = torch.Generator(x.device).manual_seed(seed)
+    parts = []
+    with Progress("evaluate", len(x) * importance_samples) as bar:
+        for images, means, logvars in zip(
+            *(t.split(IMAGES) for t in (x, mu, logvar)), strict=True
+        ):
+            part = bounds(
+                means,
+                logvars,
+                bernoulli(model, images, precision),
+                importance_samples,
+                generator,
+                bar.update,
+            )
+            parts.append(part)
     log_px = torch.cat([p.log_px for p in parts])
     elbo = torch.cat([p.elbo for p in parts])
     found = {
@@ -246,44 +256,9 @@ def evaluate_vae(
         "importance_samples": Estimate(importance_samples),
     }
     if model.z_size <= 2:
-        mixed = _by_images(
-            log_px_by_mixture,
-            model,
-            x,
-            posterior,
-            importance_samples,
-            precision,
-            seed,
-        )
-        found["test_nll_mixture"] = mean(-torch.cat(mixed))
-        exact = log_px_by_quadrature(model, x, STEP, precision=precision)
+        exact = log_px_by_quadrature(model, x, STEP)
         found["test_nll_quadrature"] = mean(-exact)
     return found
-
-
-def _by_images(
-    estimate: Callable[..., Any],
-    model: VAE,
-    x: Tensor,
-    posterior: tuple[Tensor, Tensor],
-    samples: int,
-    precision: str,
-    seed: int,
-) -> list[Any]:
-    """What an estimator gives for images x, some images at a time."""
-    generator = torch.Generator(x.device).manual_seed(seed)
-    parts = []
-    with Progress("evaluate", len(x) * samples) as bar:
-        for images, mu, logvar in zip(
-            *(t.split(IMAGES) for t in (x, *posterior)), strict=True
-        ):
-            likelihood = bernoulli(model, images, precision)
-            parts.append(
-                estimate(
-                    mu, logvar, likelihood, samples, generator, bar.update
-                )
-            )
-    return parts
 
 
 def active_units(mu: Tensor) -> Estimate:
@@ -308,7 +283,6 @@ def log_px_by_quadrature(
     x: Tensor,
     step: float = 0.02,
     half_width: float = 6.0,
-    precision: str = "auto",
 ) -> Tensor:
     """log p(x) of binary images x (N, D) by the trapezoid rule, (N,).
 
@@ -318,7 +292,8 @@ def log_px_by_quadrature(
     integrands this smooth the rule converges faster than any power of the
     step, once the step is below a posterior's width (Trefethen and
     Weideman 2014). All images share the decoded grid, so with L of 1 or 2
-    it is cheaper than sampling; with more it is out of reach.
+    it is cheaper than sampling; with more it is out of reach. All of it in
+    the precision of x.
 
     Raises:
         UserError: the latent size is above 2.
@@ -333,14 +308,12 @@ def log_px_by_quadrature(
     grid = torch.cartesian_prod(*[axis] * model.z_size)
     grid = grid.reshape(-1, model.z_size)
     log_sum = x.new_full((len(x),), -math.inf)
-    zero = x.new_zeros(())
+    zero, black = x.new_zeros(()), torch.zeros_like(x[0])
     with Progress("integrate", len(grid)) as bar:
         for z in grid.split(GRID):
-            with autocast(z.device, precision):
-                logits = model.decoder(z)
-            logits = logits.to(x.dtype)  # (G, D)
+            logits = model.decoder(z)  # (G, D)
             log_pz = log_normal_pdf(z, zero, zero)
-            constant = log_pz - torch.nn.functional.softplus(logits).sum(1)
+            constant = log_pz + bernoulli_log_likelihood(logits, black)
             log_pxz = torch.addmm(constant, x, logits.T)  # (N, G)
             log_sum = torch.logaddexp(log_sum, log_pxz.logsumexp(dim=1))
             bar.update(len(z))

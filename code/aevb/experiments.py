@@ -110,10 +110,11 @@ EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
         VAETask,
         VAEConfig(
-            epochs=105,
+            epochs=95,
             lr=4e-3,
             hidden_dims=(256, 256, 256, 80),
             decoder_dims=(256, 256, 256, 256, 256),
+            decoder_norm=False,
             estimator="stl",
             importance_samples=5000,
         ),
@@ -121,7 +122,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
     "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
-    "ae": Experiment(AETask, AEConfig(epochs=18), BRIEF),
+    "ae": Experiment(AETask, AEConfig(), BRIEF),
     "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
     "torus_wrapped": Experiment(
         TorusWrappedTask, TorusWrappedConfig(), BRIEF_TORUS

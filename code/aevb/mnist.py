@@ -31,7 +31,7 @@ REGULARIZERS: dict[str, objectives.Regularizer] = {
 class AEConfig(Config):
     """Settings of the auto-encoder."""
 
-    epochs: Count = 24
+    epochs: Count = 18
     lr: float = Field(default=3e-3, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -42,7 +42,7 @@ class AEConfig(Config):
 class VAEConfig(Config):
     """Settings of a VAE on binary MNIST."""
 
-    epochs: Count = 90
+    epochs: Count = 80
     batch_size: Count = 512
     lr: float = Field(default=3e-3, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
@@ -54,6 +54,8 @@ class VAEConfig(Config):
     """Widths of the encoder's layers; the last is twice the latent size."""
     decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)
     """Widths of the decoder's layers; none: the encoder's, backwards."""
+    decoder_norm: bool = True
+    """Whether a norm follows the decoder's last block."""
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
     """How the rate is estimated: in closed form, from the sample, or from
     the sample with the score left out of the gradient."""
@@ -124,6 +126,7 @@ class VAETask:
             PIXELS,
             list(self.config.hidden_dims),
             decoder_dims=list(self.config.decoder_dims),
+            decoder_norm=self.config.decoder_norm,
         )
 
     def data(self, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -36,12 +36,14 @@ class ResidualBlock(torch.nn.Module):
         return h + self.outer(h_new)
 
 
-def mlp(dims: list[int]) -> torch.nn.Sequential:
+def mlp(dims: list[int], norm: bool = False) -> torch.nn.Sequential:
     """A network through the widths `dims`, linear at its end.
 
     Two equal neighbours become a ResidualBlock, two different ones a
-    linear layer; GELU lies between. mlp([784, 512, 512, 4]) is linear,
-    GELU, block, linear.
+    linear layer; GELU lies between. With `norm`, a LayerNorm follows the
+    last block, so that no input, however odd, has an output far from all
+    others. mlp([784, 512, 512, 4], norm=True) is linear, GELU, block, norm,
+    linear.
     """
     layers: list[torch.nn.Module] = []
     for width, next_width in zip(dims[:-2], dims[1:-1], strict=True):
@@ -50,6 +52,8 @@ def mlp(dims: list[int]) -> torch.nn.Sequential:
         else:
             layers.append(torch.nn.Linear(width, next_width))
             layers.append(torch.nn.GELU())
+    if norm and layers and isinstance(layers[-1], ResidualBlock):
+        layers.append(torch.nn.LayerNorm(dims[-2]))
     layers.append(torch.nn.Linear(dims[-2], dims[-1]))
     return torch.nn.Sequential(*layers)
 
@@ -94,6 +98,8 @@ class VAE(torch.nn.Module):
         use_sigmoid: whether `decode` squashes the logits to (0, 1).
         decoder_dims: widths of the decoder's layers between z and the
             output; those of the encoder, backwards, where none are given.
+        decoder_norm: whether a norm follows the decoder's last block, as
+            it does in the encoder.
 
     Raises:
         ValueError: the last of `hidden_dims` is odd, or an input has not
@@ -107,6 +113,7 @@ class VAE(torch.nn.Module):
         decode_dim: int = -1,
         use_sigmoid: bool = True,
         decoder_dims: list[int] | None = None,
+        decoder_norm: bool = True,
     ) -> None:
         super().__init__()
         if hidden_dims[-1] % 2:
@@ -118,9 +125,10 @@ class VAE(torch.nn.Module):
         self.use_sigmoid = use_sigmoid
         self.z_size = hidden_dims[-1] // 2
         output_dim = input_dim if decode_dim == -1 else decode_dim
-        self.encoder = mlp([input_dim, *hidden_dims])
+        self.encoder = mlp([input_dim, *hidden_dims], norm=True)
         widths = decoder_dims or hidden_dims[-2::-1]
-        self.decoder = mlp([self.z_size, *widths, output_dim])
+        dims = [self.z_size, *widths, output_dim]
+        self.decoder = mlp(dims, norm=decoder_norm)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, D) to posterior mean and log variance, (B, L) each."""

@@ -1,0 +1,90 @@
+"""The likelihood of a binary pixel, from its logit."""
+
+from sympy import Derivative, exp, log
+
+from proofs.derivation import Derivation, Step
+from proofs.vocabulary import Ratio, ell, plus, times, x
+from proofs.worlds import LINE
+
+
+def sigmoid(logit):  # type: ignore[no-untyped-def]
+    return Ratio(1, plus(1, exp(-logit)))
+
+
+softplus = log(plus(1, exp(ell)))
+
+LIKELIHOOD = Derivation(
+    name="bernoulli-logit",
+    title="The log likelihood of a pixel from its logit",
+    assumptions="Let a pixel $x$ be 1 with probability"
+    " $\\frac{1}{1 + e^{-\\ell}}$, the sigmoid of the decoder's logit"
+    " $\\ell$, and 0 otherwise.",
+    statement="Then its log likelihood is",
+    start=plus(
+        times(x, log(sigmoid(ell))),
+        times(plus(1, -x), log(plus(1, -sigmoid(ell)))),
+    ),
+    steps=(
+        Step(
+            plus(
+                times(x, log(Ratio(exp(ell), plus(1, exp(ell))))),
+                times(plus(1, -x), log(Ratio(1, plus(1, exp(ell))))),
+            ),
+            "expand",
+            "Multiply numerator and denominator by $e^{\\ell}$.",
+        ),
+        Step(
+            plus(times(x, ell), -softplus),
+            "logarithm",
+            "Both terms hold $-\\log(1 + e^{\\ell})$, with weights $x$ and"
+            " $1 - x$, which sum to one.",
+        ),
+    ),
+    worlds=(LINE,),
+)
+
+SOFTPLUS = Derivation(
+    name="bernoulli-softplus",
+    title="No exponential need overflow",
+    statement="The last logarithm for a positive logit is",
+    closing="and $-\\log \\frac{1}{1 + e^{\\ell}}$ as it stands for a negative"
+    " one: in both cases $\\max(\\ell, 0)$ less the logarithm of the sigmoid"
+    " of $|\\ell|$. That sigmoid is between $\\frac{1}{2}$ and 1.",
+    start=softplus,
+    steps=(
+        Step(
+            plus(ell, log(plus(1, exp(-ell)))),
+            "logarithm",
+            "Take $e^{\\ell}$ out of the sum.",
+        ),
+        Step(
+            plus(ell, -log(sigmoid(ell))),
+            "definition",
+            "What remains is the reciprocal of a sigmoid.",
+        ),
+    ),
+    worlds=(LINE,),
+)
+
+GRADIENT = Derivation(
+    name="bernoulli-gradient",
+    title="The gradient by the logit",
+    statement="The log likelihood rises with the logit at the rate",
+    closing="which is the pixel less its expectation.",
+    start=Derivative(plus(times(x, ell), -softplus), ell),
+    steps=(
+        Step(
+            plus(x, -Ratio(exp(ell), plus(1, exp(ell)))),
+            "chain rule",
+            "Differentiate term by term.",
+        ),
+        Step(
+            plus(x, -sigmoid(ell)),
+            "expand",
+            "Divide numerator and denominator by $e^{\\ell}$.",
+        ),
+    ),
+    worlds=(LINE,),
+)
+
+DERIVATIONS = (LIKELIHOOD, SOFTPLUS, GRADIENT)
