@@ -2,23 +2,25 @@
 
     PYTHONPATH=code python benchmarks/likelihood.py
 
-trains the report's `vae_best` for a few epochs and once more with each of
-its settings changed, one thread each, and writes
-code/aevb/measured/likelihood.json, which the report shows as a table. Every
-trial takes as many epochs as fit into `--seconds` of processor time, so that
-a change is judged by what it brings for its cost. The differences are
+trains the report's `vae_best` for a few epochs, once more with each of its
+settings changed, and once with each idea of variants.py, one thread each, and
+writes code/aevb/measured/likelihood.json, which the report shows as a table.
+Every trial takes as many epochs as fit into `--seconds` of processor time, so
+that a change is judged by what it brings for its cost. The differences are
 paired: the same test images, in the same binarisation.
 """
 
 import argparse
+import functools
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from variants import VARIANTS
 
-from aevb import data, evaluation, results, training
+from aevb import data, evaluation, results
 from aevb.checkpoints import write_json
 from aevb.experiments import EXPERIMENTS
 from aevb.mnist import VAEConfig, VAETask, binary_test_images
@@ -42,6 +44,7 @@ TRIALS: dict[str, dict[str, Any]] = {
         "decoder_dims": (128, 128, 128, 128, 128),
     },
     "two blocks in the decoder": {"decoder_dims": (256, 256, 256)},
+    "a norm after the decoder's last block": {"decoder_norm": True},
     "no blocks": {"hidden_dims": (256, 80), "decoder_dims": (256,)},
     "batch 128": {"batch_size": 128},
     "batch 1024": {"batch_size": 1024},
@@ -64,9 +67,8 @@ def changed(base: VAEConfig, change: dict[str, Any]) -> VAEConfig:
     return VAEConfig(**{**base.model_dump(), **scaled})
 
 
-def seconds_per_epoch(config: VAEConfig, steps: int = 60) -> float:
+def seconds_per_epoch(trainer: Trainer, steps: int = 60) -> float:
     """Processor time of an epoch, from a few steps of it."""
-    trainer = Trainer(VAETask(config), CPU)
     batches = trainer.batches()
     for _ in range(10):
         trainer.take_step(next(batches))
@@ -75,6 +77,15 @@ def seconds_per_epoch(config: VAEConfig, steps: int = 60) -> float:
         trainer.take_step(next(batches))
     step = (time.process_time() - start) / steps
     return step * trainer.steps_per_epoch
+
+
+def trained(trainer: Trainer) -> VAE:
+    """The averaged weights after all steps."""
+    for batch in trainer.batches():
+        trainer.take_step(batch)
+    trainer.check("no checkpoint was asked for")
+    model: Any = trainer.average.module.eval()
+    return model
 
 
 def likelihoods(model: VAE, x: Tensor) -> evaluation.Bounds:
@@ -93,12 +104,18 @@ def likelihoods(model: VAE, x: Tensor) -> evaluation.Bounds:
     )
 
 
-def trial(config: VAEConfig, budget: float) -> tuple[dict[str, Any], Any]:
+def trial(
+    config: VAEConfig,
+    budget: float,
+    task: type[VAETask] = VAETask,
+    trainer: type[Trainer] = Trainer,
+) -> tuple[dict[str, Any], evaluation.Bounds]:
     """Train for `budget` seconds of processor time, and measure."""
-    epochs = max(round(budget / seconds_per_epoch(config)), 1)
+    epoch = seconds_per_epoch(trainer(task(config), CPU))
+    epochs = max(round(budget / epoch), 1)
     config = VAEConfig(**{**config.model_dump(), "epochs": epochs})
     start = time.process_time()
-    model: Any = training.fit(VAETask(config), CPU)[0]
+    model = trained(trainer(task(config), CPU))
     seconds = time.process_time() - start
     test = likelihoods(model, binary_test_images(CPU, IMAGES))
     images = data.load_mnist().train.images
@@ -129,10 +146,17 @@ def main() -> None:
     budget = parser.parse_args().seconds
     torch.set_num_threads(1)
     base: Any = EXPERIMENTS["vae_best"].config
+    trials = {
+        name: functools.partial(trial, changed(base, change), budget)
+        for name, change in TRIALS.items()
+    } | {
+        name: functools.partial(trial, base, budget, task, trainer)
+        for name, (task, trainer) in VARIANTS.items()
+    }
     rows: list[dict[str, Any]] = []
     first = None
-    for name, change in TRIALS.items():
-        row, test = trial(changed(base, change), budget)
+    for name, measure in trials.items():
+        row, test = measure()
         first = first or test
         rows.append({"name": name, **row, **versus(test, first)})
         print(rows[-1], flush=True)

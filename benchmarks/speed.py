@@ -46,13 +46,13 @@ TEST = 2000
 def config(**settings: Any) -> VAEConfig:
     """The compared network, with plain Adam: no decay, no average.
 
-    The rate falls to zero, so that with twice the peak its mean is that of
-    the others.
+    The rate falls to zero; from two and a half times that of the others it
+    ends, after two epochs, at their loss.
     """
     plain = {
         "hidden_dims": (WIDTH, 2 * LATENT),
         "batch_size": BATCH,
-        "lr": 2 * LR,
+        "lr": 2.5 * LR,
         "weight_decay": 0.0,
         "beta2": 0.999,
         "ema": 0.0,

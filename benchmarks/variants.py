@@ -1,0 +1,201 @@
+"""Other objectives, networks, images and optimizers for the likelihood.
+
+Each differs from the report's `vae_best` in one thing. None brought enough
+for its cost to be part of the report's code; likelihood.py measures them.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aevb import data
+from aevb.mnist import PIXELS, REGULARIZERS, VAETask
+from aevb.models import VAE, ResidualBlock, mlp
+from aevb.objectives import (
+    bernoulli_log_likelihood,
+    log_normal_pdf,
+    negative_elbo,
+)
+from aevb.training import Trainer
+
+
+class ImportanceWeighted(VAETask):
+    """The bound of two samples (Burda et al. 2016, eq. 8); its gradient is
+    doubly reparameterised (Tucker et al. 2019, eq. 8)."""
+
+    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
+        x = batch if batch.is_floating_point() else data.binarize(batch)
+        mean, logvar = model.encode(x)
+        z = mean + torch.exp(0.5 * logvar) * torch.randn(2, *mean.shape)
+        zero = torch.zeros(())
+        log_w = bernoulli_log_likelihood(model.decoder(z), x)
+        log_w = log_w + log_normal_pdf(z, zero, zero, -1)
+        log_w = log_w - log_normal_pdf(z, mean.detach(), logvar.detach(), -1)
+        w = torch.softmax(log_w.detach(), dim=0)
+        if z.requires_grad:
+            z.register_hook(lambda gradient: w.unsqueeze(-1) * gradient)
+        return {"loss": -(w * log_w).sum(dim=0).mean()}
+
+
+class Shifted(VAETask):
+    """Three batches of ten are moved by at most a pixel each way."""
+
+    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
+        training_batch = not batch.is_floating_point()
+        if training_batch and torch.rand(()).item() < 0.3:
+            down, right = torch.randint(-1, 2, (2,)).tolist()
+            images = batch.view(-1, 28, 28)
+            batch = images.roll((down, right), (1, 2)).view(-1, PIXELS)
+        return super().loss(model, batch)
+
+
+class FreeBits(VAETask):
+    """No latent is asked to cost less than a tenth of a nat (Kingma et al.
+    2016, eq. 15)."""
+
+    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
+        x = batch if batch.is_floating_point() else data.binarize(batch)
+        mean, logvar = model.encode(x)
+        z = model.reparameterize(mean, logvar)
+        rates = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean(dim=0)
+        log_px = bernoulli_log_likelihood(model.decoder(z), x).mean()
+        return {"loss": rates.clamp(min=0.1).sum() - log_px}
+
+
+class WarmUp(VAETask):
+    """The rate's weight grows from 0 to 1 in the first 400 steps
+    (Sonderby et al. 2016)."""
+
+    steps = 0
+
+    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
+        training = not batch.is_floating_point()
+        self.steps += training
+        coeff = min(self.steps / 400, 1.0)
+        x = data.binarize(batch) if training else batch
+        regularizer = REGULARIZERS[self.config.estimator]
+        return negative_elbo(model, x, regularizer, coeff)
+
+
+class Stem(nn.Module):
+    """Images (B, 784) to (B, 49 c): patches of 4 by 4 pixels, then a
+    convolution and a residual block of two, 3 by 3, with c channels."""
+
+    def __init__(self, channels: int = 16) -> None:
+        super().__init__()
+        first, inner, outer = (
+            nn.Conv2d(i, channels, 3, padding=1)
+            for i in (16, channels, channels)
+        )
+        nn.init.zeros_(outer.weight)
+        self.first, self.inner, self.outer = first, inner, outer
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(2))
+        self.to(memory_format=torch.channels_last)
+
+    def normed(self, i: int, h: Tensor) -> Tensor:
+        return self.norms[i](h.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gelu = nn.functional.gelu
+        patches = nn.functional.pixel_unshuffle(x.view(-1, 1, 28, 28), 4)
+        h = self.first(patches.contiguous(memory_format=torch.channels_last))
+        h = h + self.outer(gelu(self.inner(self.normed(0, h))))
+        return gelu(self.normed(1, h)).permute(0, 2, 3, 1).flatten(1)
+
+
+class ConvolutionalEncoder(VAETask):
+    """Convolutions before the encoder's blocks, which are one fewer."""
+
+    def model(self) -> VAE:
+        model = super().model()
+        width, outputs = self.config.hidden_dims[-2:]
+        rest = mlp([49 * 16, width, width, outputs], norm=True)
+        model.encoder = nn.Sequential(Stem(), *rest)
+        return model
+
+
+class Skips(nn.Module):
+    """A decoder whose blocks all see z."""
+
+    def __init__(self, layers: nn.Sequential, latents: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.skips = nn.ModuleList(
+            nn.Linear(latents, layer.inner.in_features, bias=False)
+            if isinstance(layer, ResidualBlock)
+            else nn.Identity()
+            for layer in layers
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = z
+        for layer, skip in zip(self.layers, self.skips, strict=True):
+            h = layer(h + skip(z) if isinstance(skip, nn.Linear) else h)
+        return h
+
+
+class SkipsFromTheLatents(VAETask):
+    """z is added to the input of each block, through a matrix."""
+
+    def model(self) -> VAE:
+        model = super().model()
+        decoder: Any = model.decoder
+        model.decoder = Skips(decoder, model.z_size)
+        return model
+
+
+class Together:
+    """Optimizers that step together."""
+
+    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
+        self.optimizers = optimizers
+        self.param_groups = [g for o in optimizers for g in o.param_groups]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+class MuonTrainer(Trainer):
+    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for
+    the rest. Its steps are scaled to those of AdamW, so one rate does."""
+
+    def __init__(self, task: Any, device: torch.device) -> None:
+        super().__init__(task, device)
+        adam: Any = self.optimizer
+        matrices = adam.param_groups[0]
+        square = [w for w in matrices["params"] if w.shape[0] == w.shape[1]]
+        chosen = {id(w) for w in square}
+        matrices["params"] = [
+            w for w in matrices["params"] if id(w) not in chosen
+        ]
+        muon = torch.optim.Muon(
+            square,
+            weight_decay=self.config.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        together: Any = Together(adam, muon)
+        self.optimizer = together
+
+
+VARIANTS: dict[str, tuple[type[VAETask], type[Trainer]]] = {
+    "the bound of two samples, doubly reparameterised": (
+        ImportanceWeighted,
+        Trainer,
+    ),
+    "free bits, a tenth of a nat a latent": (FreeBits, Trainer),
+    "KL warm-up in the first 400 steps": (WarmUp, Trainer),
+    "convolutions before the encoder": (ConvolutionalEncoder, Trainer),
+    "z added before every block of the decoder": (
+        SkipsFromTheLatents,
+        Trainer,
+    ),
+    "images moved by a pixel, in three batches of ten": (Shifted, Trainer),
+    "Muon for the blocks": (VAETask, MuonTrainer),
+}
+"""A name for people, and the task and trainer that take the report's place."""
