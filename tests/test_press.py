@@ -403,6 +403,25 @@ def test_a_full_line_of_code_is_not_wrapped(pdf):
     assert full in lines
 
 
+def test_no_page_ends_with_what_announces_a_listing(tmp_path):
+    lines = "".join(
+        f"# Chapter {n}\n\n```{{python}}\n#| output: asis\n#| echo: false\n"
+        f'print("line\\n\\n" * {n})\n'
+        'print("Shown here:\\n\\n```python\\n" + "x = 1\\n" * 30 + "```")\n'
+        "```\n\n"
+        for n in range(20, 32)
+    )
+    document = tmp_path / "long.qmd"
+    document.write_text(f"---\ntitle: T\nauthor: A\n---\n\n{lines}")
+    build.build(document, {"profile": "test"})
+    texts = [
+        page.extract_text().split()
+        for page in PdfReader(tmp_path / "long.pdf").pages
+    ]
+    assert sum(" ".join(t).count("Shown here:") for t in texts) == 12
+    assert not [t for t in texts if t[-1] == "here:"]
+
+
 def test_metadata_carries_the_provenance(pdf, notebook, built):
     hashes = notebook.metadata["provenance"]
     assert hashes["profile"] == "test"

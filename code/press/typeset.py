@@ -94,6 +94,17 @@ def _run_out(blocks: list[Node], tail: list[Node]) -> list[Node]:
     return [*blocks, para(tail)] if tail else blocks
 
 
+def _announced(blocks: list[Node]) -> list[Node]:
+    """The blocks, a paragraph before code on the page where that begins."""
+    kinds = [block["t"] for block in blocks]
+    return [
+        para([_raw("#press-announcement["), *block["c"], _raw("]")])
+        if kinds[i : i + 2] == ["Para", "CodeBlock"]
+        else block
+        for i, block in enumerate(blocks)
+    ]
+
+
 class _Lower:
     """Press's nodes as calls of the template's functions."""
 
@@ -134,7 +145,7 @@ class _Lower:
     def presschunk(self, content: Any) -> list[Node]:
         code = content["code"]
         shown = [pandoc.code_block(code, "python")] if code else []
-        return [*shown, *self(content["blocks"])]
+        return [*shown, *_announced(self(content["blocks"]))]
 
     def pressfigure(self, content: Any) -> Node:
         panels = "".join(_panel(panel) + ", " for panel in content["panels"])
