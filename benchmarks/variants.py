@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from aevb import data
 from aevb.mnist import PIXELS, REGULARIZERS, VAETask
-from aevb.models import VAE, ResidualBlock, mlp
+from aevb.models import VAE, mlp
 from aevb.objectives import (
     bernoulli_log_likelihood,
     log_normal_pdf,
@@ -115,36 +115,6 @@ class ConvolutionalEncoder(VAETask):
         return model
 
 
-class Skips(nn.Module):
-    """A decoder whose blocks all see z."""
-
-    def __init__(self, layers: nn.Sequential, latents: int) -> None:
-        super().__init__()
-        self.layers = layers
-        self.skips = nn.ModuleList(
-            nn.Linear(latents, layer.inner.in_features, bias=False)
-            if isinstance(layer, ResidualBlock)
-            else nn.Identity()
-            for layer in layers
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        h = z
-        for layer, skip in zip(self.layers, self.skips, strict=True):
-            h = layer(h + skip(z) if isinstance(skip, nn.Linear) else h)
-        return h
-
-
-class SkipsFromTheLatents(VAETask):
-    """z is added to the input of each block, through a matrix."""
-
-    def model(self) -> VAE:
-        model = super().model()
-        decoder: Any = model.decoder
-        model.decoder = Skips(decoder, model.z_size)
-        return model
-
-
 class Together:
     """Optimizers that step together."""
 
@@ -191,10 +161,6 @@ VARIANTS: dict[str, tuple[type[VAETask], type[Trainer]]] = {
     "free bits, a tenth of a nat a latent": (FreeBits, Trainer),
     "KL warm-up in the first 400 steps": (WarmUp, Trainer),
     "convolutions before the encoder": (ConvolutionalEncoder, Trainer),
-    "z added before every block of the decoder": (
-        SkipsFromTheLatents,
-        Trainer,
-    ),
     "images moved by a pixel, in three batches of ten": (Shifted, Trainer),
     "Muon for the blocks": (VAETask, MuonTrainer),
 }

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aevb import models, objectives
-from aevb.models import AE, VAE, ResidualBlock, mlp
+from aevb.models import AE, VAE, ResidualBlock, SkipNetwork, mlp
 
 mpl.use("agg")
 
@@ -39,6 +39,21 @@ def test_no_input_has_an_output_far_from_all_others():
             torch.randn(2, 500, size) * torch.tensor([1, 1e4])[:, None, None]
         )
         assert far.abs().max() < 10 * near.abs().max()
+
+
+def test_every_block_of_a_skip_network_sees_the_input():
+    net = SkipNetwork([3, 5, 5, 5, 4]).double()
+    z = torch.randn(2, 7, 3, dtype=torch.float64)
+    first, gelu, one, two, last = net.layers
+    h = gelu(first(z))
+    h = one(h + z @ net.skips[0].weight.T)
+    h = two(h + z @ net.skips[1].weight.T)
+    assert torch.equal(net(z), last(h))
+    assert len(SkipNetwork([3, 5, 4]).skips) == 0
+    assert isinstance(VAE(12, [8, 8, 6]).decoder, torch.nn.Sequential)
+    assert isinstance(
+        VAE(12, [8, 8, 6], decoder_skips=True).decoder, SkipNetwork
+    )
 
 
 def test_the_decoder_may_go_without_a_norm():

@@ -110,11 +110,12 @@ EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
         VAETask,
         VAEConfig(
-            epochs=95,
+            epochs=90,
             lr=4e-3,
             hidden_dims=(256, 256, 256, 80),
             decoder_dims=(256, 256, 256, 256, 256),
             decoder_norm=False,
+            decoder_skips=True,
             estimator="stl",
             importance_samples=5000,
         ),

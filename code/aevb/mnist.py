@@ -56,6 +56,8 @@ class VAEConfig(Config):
     """Widths of the decoder's layers; none: the encoder's, backwards."""
     decoder_norm: bool = True
     """Whether a norm follows the decoder's last block."""
+    decoder_skips: bool = False
+    """Whether every block of the decoder sees the latents."""
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
     """How the rate is estimated: in closed form, from the sample, or from
     the sample with the score left out of the gradient."""
@@ -127,6 +129,7 @@ class VAETask:
             list(self.config.hidden_dims),
             decoder_dims=list(self.config.decoder_dims),
             decoder_norm=self.config.decoder_norm,
+            decoder_skips=self.config.decoder_skips,
         )
 
     def data(self, device: torch.device) -> tuple[Tensor, Tensor]:

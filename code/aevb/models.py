@@ -10,7 +10,7 @@ encoder gives the mean and the log variance of a posterior
 its decoder the parameters of a likelihood p(x | z): for binary pixels the
 logits of independent Bernoulli variables.
 
-All networks are one function, `mlp`. The classes name nothing but `torch`,
+All networks are `mlp`, or made of it. The classes name nothing but `torch`,
 so that their source also runs where it is pasted into a notebook.
 """
 
@@ -58,6 +58,31 @@ def mlp(dims: list[int], norm: bool = False) -> torch.nn.Sequential:
     return torch.nn.Sequential(*layers)
 
 
+class SkipNetwork(torch.nn.Module):
+    """`mlp(dims, norm)`, with its input in reach of every block.
+
+    Before a block, h becomes h + W z with the network's input z and a
+    matrix W of the block's own (Dieng et al. 2019).
+    """
+
+    def __init__(self, dims: list[int], norm: bool = False) -> None:
+        super().__init__()
+        self.layers = mlp(dims, norm)
+        self.skips = torch.nn.ModuleList(
+            torch.nn.Linear(dims[0], layer.inner.in_features, bias=False)
+            for layer in self.layers
+            if isinstance(layer, ResidualBlock)
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        h, skips = z, iter(self.skips)
+        for layer in self.layers:
+            if isinstance(layer, ResidualBlock):
+                h = h + next(skips)(z)
+            h = layer(h)
+        return h
+
+
 class AE(torch.nn.Module):
     """Auto-encoder of flat images, Problem 1(a).
 
@@ -100,6 +125,7 @@ class VAE(torch.nn.Module):
             output; those of the encoder, backwards, where none are given.
         decoder_norm: whether a norm follows the decoder's last block, as
             it does in the encoder.
+        decoder_skips: whether every block of the decoder sees z.
 
     Raises:
         ValueError: the last of `hidden_dims` is odd, or an input has not
@@ -114,6 +140,7 @@ class VAE(torch.nn.Module):
         use_sigmoid: bool = True,
         decoder_dims: list[int] | None = None,
         decoder_norm: bool = True,
+        decoder_skips: bool = False,
     ) -> None:
         super().__init__()
         if hidden_dims[-1] % 2:
@@ -128,7 +155,8 @@ class VAE(torch.nn.Module):
         self.encoder = mlp([input_dim, *hidden_dims], norm=True)
         widths = decoder_dims or hidden_dims[-2::-1]
         dims = [self.z_size, *widths, output_dim]
-        self.decoder = mlp(dims, norm=decoder_norm)
+        network = SkipNetwork if decoder_skips else mlp
+        self.decoder = network(dims, norm=decoder_norm)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, D) to posterior mean and log variance, (B, L) each."""
