@@ -5,7 +5,8 @@ PROFILE ?= full
 ENGINE ?= auto
 KERBEROS ?=
 BIN := .venv/bin
-STAMP := .venv/.installed-by-$(notdir $(PYTHON))
+INSTALLED := .venv/.installed-by-$(notdir $(PYTHON))
+STAMP := $(INSTALLED)
 # The conda environment of environment.yml, once active, serves as it is.
 ifeq ($(CONDA_DEFAULT_ENV),aevb)
 BIN := $(CONDA_PREFIX)/bin
@@ -61,7 +62,7 @@ help:  ## list the commands
 # One environment, installed once. A newer list of packages brings it up to
 # date; another Python makes it anew.
 VERSION := import sys; print(sys.version)
-.venv/.installed-by-$(notdir $(PYTHON)): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "$(PYTHON) is missing or older than 3.10: install Python 3.10 or newer, or name one: PYTHON=python3.12 make report" >&2; exit 2; }
 	@echo "installing into .venv (once; several GB with PyTorch)"

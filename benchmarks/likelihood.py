@@ -5,10 +5,10 @@
 trains the report's `vae_best`, without the skips of its decoder, for a few
 epochs, once more with each of its settings changed, and once with each idea of
 variants.py, one thread each, and writes code/aevb/measured/likelihood.json,
-which the report shows as a table.
-Every trial takes as many epochs as fit into `--seconds` of processor time, so
-that a change is judged by what it brings for its cost. The differences are
-paired: the same test images, in the same binarisation.
+which the report shows as a table. Every trial takes as many epochs as fit into
+`--seconds` of processor time, so that a change is judged by what it brings for
+its cost. The differences are paired: the same test images, in the same
+binarisation.
 """
 
 import argparse

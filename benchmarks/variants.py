@@ -1,7 +1,8 @@
 """Other objectives, networks, images and optimizers for the likelihood.
 
-Each differs from the report's `vae_best` in one thing. None brought enough
-for its cost to be part of the report's code; likelihood.py measures them.
+Each differs from the report's `vae_best`, without the skips of its decoder, in
+one thing. likelihood.py measures them; none brought enough for its cost to be
+part of the report's code.
 """
 
 from typing import Any
