@@ -292,8 +292,8 @@ def log_px_by_quadrature(
     integrands this smooth the rule converges faster than any power of the
     step, once the step is below a posterior's width (Trefethen and
     Weideman 2014). All images share the decoded grid, so with L of 1 or 2
-    it is cheaper than sampling; with more it is out of reach. All of it in
-    the precision of x.
+    it is cheaper than sampling; with more it is out of reach. Nothing is
+    rounded to less than the precision of x.
 
     Raises:
         UserError: the latent size is above 2.
@@ -308,7 +308,7 @@ def log_px_by_quadrature(
     grid = torch.cartesian_prod(*[axis] * model.z_size)
     grid = grid.reshape(-1, model.z_size)
     log_sum = x.new_full((len(x),), -math.inf)
-    zero, black = x.new_zeros(()), torch.zeros_like(x[0])
+    zero, black = x.new_zeros(()), x.new_zeros(x.shape[1:])
     with Progress("integrate", len(grid)) as bar:
         for z in grid.split(GRID):
             logits = model.decoder(z)  # (G, D)

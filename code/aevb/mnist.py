@@ -48,8 +48,7 @@ class VAEConfig(Config):
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.1, ge=0)
     clip: float = Field(default=200.0, gt=0)
-    """Largest norm of the gradient, just above what is usual: a posterior
-    that is far too wide for one image gives a hundred times as much."""
+    """Largest norm of the gradient; a longer one is scaled down to it."""
     hidden_dims: Widths = (256, 256, 256, 4)
     """Widths of the encoder's layers; the last is twice the latent size."""
     decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)

@@ -61,8 +61,9 @@ def mlp(dims: list[int], norm: bool = False) -> torch.nn.Sequential:
 class SkipNetwork(torch.nn.Module):
     """`mlp(dims, norm)`, with its input in reach of every block.
 
-    Before a block, h becomes h + W z with the network's input z and a
-    matrix W of the block's own (Dieng et al. 2019).
+    Maps (..., dims[0]) to (..., dims[-1]). Before a block, h becomes
+    h + W z with the network's input z and a matrix W of the block's own
+    (Dieng et al. 2019).
     """
 
     def __init__(self, dims: list[int], norm: bool = False) -> None:

@@ -277,7 +277,7 @@ class Trainer:
             order = order.to(self.device)
             for i in range(start, self.steps_per_epoch):
                 batch = order[i * size : (i + 1) * size]
-                # ten times as fast as indexing with brackets
+                # five times as fast as indexing with brackets
                 yield self.rows.index_select(0, batch)
 
     def state(self) -> dict[str, Any]:
