@@ -11,6 +11,7 @@ import torch
 
 from aevb import checkpoints, training
 from aevb.errors import UserError
+from aevb.models import mlp
 from aevb.training import Config, fit
 
 CPU = torch.device("cpu")
@@ -34,6 +35,16 @@ class Line:
         target = batch @ torch.tensor([[2.0], [-1.0]]) + 0.5
         noise = 0.01 * torch.randn_like(target)
         return {"loss": (model(batch) - target - noise).square().mean()}
+
+
+class Blocks(Line):
+    """The same with residual blocks, whose matrices Muon moves."""
+
+    def __init__(self, **settings):
+        super().__init__(optimizer="muon", **settings)
+
+    def model(self):
+        return mlp([2, 4, 4, 4, 1])
 
 
 class Interrupted(Line):
@@ -95,6 +106,38 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     resumed, resumed_history, _ = fit(Line(), CPU, tmp_path)
     assert torch.equal(weights(resumed), weights(whole))
     assert resumed_history == history
+
+
+def test_an_interrupted_run_of_muon_ends_with_the_same_weights(
+    tmp_path, save_always
+):
+    whole = weights(fit(Blocks(), CPU)[0])
+
+    class Stopped(Interrupted, Blocks):
+        pass
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Stopped(17), CPU, tmp_path)
+    assert torch.equal(weights(fit(Blocks(), CPU, tmp_path)[0]), whole)
+
+
+def test_every_weight_has_one_optimizer_and_muon_the_blocks_matrices():
+    task = Blocks()
+    model = task.model()
+    adamw, muon = training.optimizers(model, task.config, CPU)
+    names = {id(w): name for name, w in model.named_parameters()}
+    held = [
+        [names[id(w)] for g in o.param_groups for w in g["params"]]
+        for o in (adamw, muon)
+    ]
+    assert sorted(held[0] + held[1]) == sorted(names.values())
+    assert sorted(held[1]) == [
+        f"{i}.{part}.weight" for i in (2, 3) for part in ("inner", "outer")
+    ]
+    only = training.optimizers(model, Config(), CPU)
+    assert len(only) == 1
+    no_blocks = training.optimizers(torch.nn.Linear(2, 1), task.config, CPU)
+    assert len(no_blocks) == 1
 
 
 class Announced(Line):
@@ -180,6 +223,7 @@ def test_divergence_names_step_settings_and_checkpoint(tmp_path, save_always):
         ("seed", 0.5),
         ("device", "gpu"),
         ("precision", "float8"),
+        ("optimizer", "sgd"),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(field, value):

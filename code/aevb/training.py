@@ -2,8 +2,9 @@ r"""One training loop for every model of the project.
 
 `fit` minimises a task's loss by stochastic gradient descent with
 
-- AdamW (Loshchilov and Hutter 2019), its rate rising linearly and falling
-  as a half cosine over the whole run;
+- AdamW (Loshchilov and Hutter 2019), or Muon for the matrices of residual
+  blocks and AdamW for the rest, the rate rising linearly and falling as a
+  half cosine over the whole run;
 - an exponential moving average of the weights, which is what is returned
   (Polyak and Juditsky 1992);
 - matrix products in bfloat16 where the hardware is made for them,
@@ -29,6 +30,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from aevb import checkpoints
 from aevb.errors import Damaged, UserError
+from aevb.models import ResidualBlock
+from aevb.muon import Muon
 from aevb.progress import Progress
 
 CHECKPOINT_SECONDS = 20.0
@@ -59,8 +62,10 @@ class Config(BaseModel):
     """Peak learning rate."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the run over which the rate rises."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """Of the matrices of residual blocks; all else is left to AdamW."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of the matrices, of AdamW."""
+    """Decoupled weight decay of the matrices."""
     beta2: float = Field(default=0.99, gt=0, lt=1)
     """Decay of AdamW's second moment."""
     clip: float = Field(default=1e3, gt=0)
@@ -142,16 +147,22 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def autocast(
-    device: torch.device, precision: str = "auto"
-) -> AbstractContextManager[Any]:
-    """Matrix products in bfloat16: where asked for, or where it pays."""
+def product_type(device: torch.device, precision: str) -> torch.dtype:
+    """Type of matrix products: bfloat16 where asked for, or where it pays."""
     if precision == "auto":
         fast = has_fast_bfloat16(device)
         precision = "bfloat16" if fast else "float32"
-    if precision == "float32":
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+def autocast(
+    device: torch.device, precision: str = "auto"
+) -> AbstractContextManager[Any]:
+    """Matrix products in their type on this device."""
+    dtype = product_type(device, precision)
+    if dtype == torch.float32:
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    return torch.autocast(device.type, dtype=dtype)
 
 
 def schedule(share: float, warmup: float) -> float:
@@ -167,15 +178,33 @@ def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n, generator=generator)
 
 
-def _decayed(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weights in two groups: matrices decay, biases and scales do not."""
-    weights = list(model.parameters())
-    matrices = [w for w in weights if w.ndim > 1]
-    others = [w for w in weights if w.ndim < 2]
-    return [
-        {"params": matrices, "weight_decay": decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+def optimizers(
+    model: nn.Module, config: Config, device: torch.device
+) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon where it is asked for; together they move all weights.
+
+    Matrices decay, biases and scales do not.
+    """
+    blocks = [m for m in model.modules() if isinstance(m, ResidualBlock)]
+    use_muon = config.optimizer == "muon" and blocks
+    chosen = [m.weight for b in blocks for m in (b.inner, b.outer)]
+    taken = {id(w) for w in chosen} if use_muon else set()
+    rest = [w for w in model.parameters() if id(w) not in taken]
+    matrices = [w for w in rest if w.ndim > 1]
+    others = [w for w in rest if w.ndim < 2]
+    adamw = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=config.lr,
+        betas=(0.9, config.beta2),
+        fused=device.type in ("cpu", "cuda"),
+    )
+    if not use_muon:
+        return [adamw]
+    dtype = product_type(device, config.precision)
+    return [adamw, Muon(chosen, config.lr, config.weight_decay, dtype=dtype)]
 
 
 class Trainer:
@@ -190,12 +219,7 @@ class Trainer:
         self.average = AveragedModel(
             self.model, multi_avg_fn=self._move_average
         )
-        self.optimizer = torch.optim.AdamW(
-            _decayed(self.model, config.weight_decay),
-            lr=config.lr,
-            betas=(0.9, config.beta2),
-            fused=device.type in ("cpu", "cuda"),
-        )
+        self.optimizers = optimizers(self.model, config, device)
         self.steps_per_epoch = max(len(self.rows) // config.batch_size, 1)
         self.total_steps = self.steps_per_epoch * config.epochs
         self.step = 0
@@ -207,16 +231,19 @@ class Trainer:
     def take_step(self, batch: Tensor) -> None:
         """One step of gradient descent; nothing here waits for a GPU."""
         share = self.step / self.total_steps
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * schedule(share, self.config.warmup)
-        self.optimizer.zero_grad(set_to_none=True)
+        lr = self.config.lr * schedule(share, self.config.warmup)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.zero_grad(set_to_none=True)
         with autocast(self.device, self.config.precision):
             terms = self.task.loss(self.model, batch)
         terms["loss"].backward()
         norm = nn.utils.clip_grad_norm_(
             self.model.parameters(), self.config.clip
         )
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.update_parameters(self.model)
         self._note(terms, norm)
         self.step += 1
@@ -285,7 +312,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
             "generator": torch.get_rng_state(),
             "sums": self.sums,
             "history": self.history,
@@ -300,7 +327,10 @@ class Trainer:
         """Go on from a state that `state` returned."""
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(
+            self.optimizers, state["optimizers"], strict=True
+        ):
+            optimizer.load_state_dict(kept)
         self.sums = {k: v.to(self.device) for k, v in state["sums"].items()}
         self.history = state["history"]
         self.step, self.seconds = state["step"], state["seconds"]

@@ -1,0 +1,85 @@
+"""Muon: what it does to a matrix, and that it is torch's but for the batch."""
+
+import pytest
+import torch
+
+from aevb.muon import Muon, orthogonalize
+
+
+def matrices(n, width, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, width, width, generator=generator).double()
+
+
+def moved(weights, gradients, **settings):
+    """Weights after a step for each of the gradients."""
+    weights = [w.clone().requires_grad_() for w in weights]
+    optimizer = Muon(weights, lr=0.1, dtype=torch.float64, **settings)
+    for step in gradients:
+        for weight, gradient in zip(weights, step, strict=True):
+            weight.grad = gradient.clone()
+        optimizer.step()
+    return [w.detach() for w in weights]
+
+
+def test_singular_values_become_alike_and_singular_vectors_stay():
+    left, _, right = torch.linalg.svd(matrices(3, 16))
+    values = torch.logspace(-2, 2, 16, dtype=torch.float64)
+    u = left @ torch.diag(values / values.norm()) @ right
+    inner = left.mT @ orthogonalize(u, torch.float64) @ right.mT
+    found = inner.diagonal(dim1=-2, dim2=-1)
+    torch.testing.assert_close(inner, torch.diag_embed(found))
+    large = values / values.norm() > 0.002
+    assert found[:, large].min() > 0.68
+    assert found.max() < 1.21
+
+
+def test_the_size_of_a_matrix_does_not_matter():
+    u = matrices(2, 8)
+    results = [orthogonalize(c * u, torch.float64) for c in (1, 1e3, 1e-3)]
+    for result in results:
+        torch.testing.assert_close(result, results[0], atol=1e-4, rtol=0)
+
+
+def test_a_step_is_that_of_torch():
+    ours = torch.nn.Parameter(torch.randn(64, 64))
+    theirs = torch.nn.Parameter(ours.detach().clone())
+    start = ours.detach().clone()
+    settings = {"lr": 0.1, "weight_decay": 0.3, "momentum": 0.9}
+    optimizers = [
+        Muon([ours], **settings),
+        torch.optim.Muon([theirs], adjust_lr_fn="match_rms_adamw", **settings),
+    ]
+    for _ in range(4):
+        ours.grad = torch.randn(64, 64)
+        theirs.grad = ours.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    # both multiply in bfloat16, in another order
+    assert (ours - theirs).norm() < 0.01 * (ours - start).norm()
+
+
+def test_a_tall_matrix_moves_as_its_squares_would():
+    tall = matrices(1, 6)[0].repeat(2, 1)
+    gradients = [matrices(2, 6, seed) for seed in (1, 2, 3)]
+    settings = {"weight_decay": 0.5}
+    (whole,) = moved(
+        [tall], [[g.flatten(0, 1)] for g in gradients], **settings
+    )
+    parts = moved(tall.split(6), gradients, **settings)
+    torch.testing.assert_close(whole, torch.cat(parts))
+
+
+def test_matrices_of_several_widths_go_together():
+    weights = [matrices(1, n)[0] for n in (4, 6, 4)]
+    gradients = [[matrices(1, len(w), 5)[0] for w in weights]]
+    together = moved(weights, gradients)
+    for i, weight in enumerate(weights):
+        (alone,) = moved([weight], [[gradients[0][i]]])
+        torch.testing.assert_close(together[i], alone)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (4,), (2, 4)])
+def test_what_is_no_stack_of_squares_is_refused(shape):
+    with pytest.raises(ValueError, match="no stack of squares"):
+        Muon([torch.zeros(shape)], lr=0.1)
