@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import threading
+import time
 
 import pytest
 import torch
@@ -276,3 +278,48 @@ def test_rates_of_the_dimensions_sum_to_the_rate():
     q, p = normal(mean, torch.exp(0.5 * logvar)), normal(0.0, 1.0)
     expected = torch.distributions.kl_divergence(q, p).mean(dim=0)
     assert torch.allclose(rate_by_dimension(mean, logvar), expected)
+
+
+@pytest.mark.parametrize("cores", [1, 3, None])
+def test_the_numbers_do_not_depend_on_the_number_of_cores(monkeypatch, cores):
+    torch.manual_seed(0)
+    model = VAE(784, [8, 6])
+    x = (torch.rand(70, 784) < 0.2).float()
+    monkeypatch.setattr(evaluation, "IMAGES", 20)
+    expected = evaluation.evaluate_vae(model, x, 5)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert evaluation.evaluate_vae(model, x, 5) == expected
+
+
+def test_blocks_of_images_have_noise_of_their_own():
+    model = VAE(784, [8, 6])
+    x = (torch.rand(1, 784) < 0.2).float().repeat(2, 1)
+    elbos = []
+
+    def keep(values):
+        elbos.append(values)
+        return evaluation.Estimate(0.0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "IMAGES", 1)
+        patch.setattr(evaluation, "mean", keep)
+        evaluation.evaluate_vae(model, x, 5)
+    assert elbos[0][0] != elbos[0][1]
+
+
+def test_a_stop_reaches_all_threads_of_an_evaluation():
+    running = threading.Barrier(2, timeout=20)
+
+    def measure(i, note):
+        running.wait()
+        if i == 0:
+            raise KeyboardInterrupt
+        for _ in range(2000):
+            note(1)
+            time.sleep(0.01)
+        return None
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        evaluation._at_once(measure, 2, 2, lambda n: None)
+    assert time.monotonic() - start < 10

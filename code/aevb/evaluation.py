@@ -17,8 +17,12 @@ What the samples add to them is far smaller.
 """
 
 import math
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -229,21 +233,24 @@ def evaluate_vae(
         UserError: no images, images that are not binary, or no samples.
     """
     mu, logvar = model.encode(x)
-    generator = torch.Generator(x.device).manual_seed(seed)
-    parts = []
-    with Progress("evaluate", len(x) * importance_samples) as bar:
-        for images, means, logvars in zip(
-            *(t.split(IMAGES) for t in (x, mu, logvar)), strict=True
-        ):
-            part = bounds(
-                means,
-                logvars,
-                bernoulli(model, images, precision),
-                importance_samples,
-                generator,
-                bar.update,
+    blocks = list(
+        zip(*(t.split(IMAGES) for t in (x, mu, logvar)), strict=True)
+    )
+
+    def measure(i: int, note: Callable[[int], object]) -> Bounds:
+        images, means, logvars = blocks[i]
+        generator = torch.Generator(x.device)
+        generator.manual_seed(1_000_003 * seed + i)
+        likelihood = bernoulli(model, images, precision)
+        # weights are rounded to bfloat16 once, not for each chunk of latents
+        with autocast(x.device, precision):
+            return bounds(
+                means, logvars, likelihood, importance_samples, generator, note
             )
-            parts.append(part)
+
+    with Progress("evaluate", len(x) * importance_samples) as bar:
+        workers = os.cpu_count() or 1 if x.device.type == "cpu" else 1
+        parts = _at_once(measure, len(blocks), workers, bar.update)
     log_px = torch.cat([p.log_px for p in parts])
     elbo = torch.cat([p.elbo for p in parts])
     found = {
@@ -259,6 +266,28 @@ def evaluate_vae(
         exact = log_px_by_quadrature(model, x, STEP)
         found["test_nll_quadrature"] = mean(-exact)
     return found
+
+
+def _at_once(
+    measure: Callable[[int, Callable[[int], object]], Bounds],
+    n: int,
+    workers: int,
+    note: Callable[[int], object],
+) -> list[Bounds]:
+    """measure(i, note) for i below n, in threads that end with this one."""
+    stopped = threading.Event()
+
+    def noted(latents: int) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        note(latents)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        return list(pool.map(measure, range(n), repeat(noted)))
+    finally:
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def active_units(mu: Tensor) -> Estimate:
