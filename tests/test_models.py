@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from aevb import models, objectives
+from aevb import mnist, models, objectives
 from aevb.models import AE, VAE, ResidualBlock, SkipNetwork, mlp
 
 mpl.use("agg")
@@ -64,11 +64,38 @@ def test_the_decoder_may_go_without_a_norm():
     assert len(with_norm) == len(without) + 1
 
 
-def test_a_new_residual_block_is_the_identity():
+@pytest.mark.parametrize("bilinear", [False, True])
+def test_a_new_residual_block_is_the_identity(bilinear):
     h = torch.randn(3, 5)
-    block = ResidualBlock(5)
+    block = ResidualBlock(5, bilinear)
     torch.nn.init.zeros_(block.outer.bias)
     assert torch.equal(block(h), h)
+
+
+def test_a_block_adds_gelu_of_a_linear_map():
+    block = ResidualBlock(5).double()
+    torch.nn.init.normal_(block.outer.weight)
+    h = torch.randn(3, 5, dtype=torch.float64)
+    u = block.norm(h) @ block.inner.weight.T + block.inner.bias
+    cdf = 0.5 * (1 + torch.erf(u / 2**0.5))
+    torch.testing.assert_close(block(h), h + block.outer(u * cdf))
+
+
+def test_bilinear_reaches_every_block():
+    model = VAE(12, [8, 8, 6], decoder_skips=True, bilinear=True)
+    blocks = [m for m in model.modules() if isinstance(m, ResidualBlock)]
+    assert [b.bilinear for b in blocks] == [True, True]
+    assert not VAE(12, [8, 8, 6]).encoder[2].bilinear
+
+
+def test_a_bilinear_block_adds_a_product_of_two_linear_maps():
+    block = ResidualBlock(5, bilinear=True).double()
+    torch.nn.init.normal_(block.outer.weight)
+    h = torch.randn(3, 5, dtype=torch.float64)
+    n = block.norm(h)
+    (u, v), (a, b) = block.inner.weight.split(5), block.inner.bias.split(5)
+    product = (n @ u.T + a) * (n @ v.T + b)
+    torch.testing.assert_close(block(h), h + block.outer(product))
 
 
 def test_the_decoder_may_have_widths_of_its_own():
@@ -78,6 +105,21 @@ def test_the_decoder_may_have_widths_of_its_own():
     mirrored = VAE(12, [8, 7, 6])
     shapes = [m.out_features for m in mirrored.decoder if hasattr(m, "weight")]
     assert shapes == [7, 8, 12]
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_a_vae_of_images_starts_at_their_mean(skips):
+    model = VAE(784, [8, 8, 6], decoder_skips=skips)
+    grey = torch.randint(0, 256, (9, 784), dtype=torch.uint8)
+    grey[:, :5] = 0
+    mnist.start_at_mean(model, grey)
+    *_, last = (m for m in model.decoder.modules() if hasattr(m, "weight"))
+    if skips:
+        last = model.decoder.layers[-1]
+    found = torch.sigmoid(last.bias)
+    mean = grey.float().mean(dim=0) / 255
+    torch.testing.assert_close(found[5:], mean[5:])
+    torch.testing.assert_close(found[:5], torch.full((5,), 1e-3))
 
 
 def test_ae_goes_there_and_back():

@@ -18,25 +18,33 @@ import torch
 
 
 class ResidualBlock(torch.nn.Module):
-    """h + W2 gelu(W1 norm(h)): a pre-norm residual block (He et al. 2016).
+    """h + W2 f(W1 norm(h)): a pre-norm residual block (He et al. 2016).
 
-    Maps (..., width) to (..., width). W2 starts at zero, so that a new
-    block is the identity and depth costs nothing at the start of training.
+    Maps (..., width) to (..., width). f is GELU; or, if `bilinear`, W1 has
+    twice as many outputs, u and v, and f is their product u * v (Shazeer
+    2020, eq. 4). W2 starts at zero, so that a new block is the identity and
+    depth costs nothing at the start of training.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, bilinear: bool = False) -> None:
         super().__init__()
+        self.bilinear = bilinear
         self.norm = torch.nn.LayerNorm(width)
-        self.inner = torch.nn.Linear(width, width)
+        self.inner = torch.nn.Linear(width, width * (1 + bilinear))
         self.outer = torch.nn.Linear(width, width)
         torch.nn.init.zeros_(self.outer.weight)
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
-        h_new = torch.nn.functional.gelu(self.inner(self.norm(h)))
-        return h + self.outer(h_new)
+        h_new = self.inner(self.norm(h))
+        if self.bilinear:
+            u, v = h_new.chunk(2, dim=-1)
+            return h + self.outer(u * v)
+        return h + self.outer(torch.nn.functional.gelu(h_new))
 
 
-def mlp(dims: list[int], norm: bool = False) -> torch.nn.Sequential:
+def mlp(
+    dims: list[int], norm: bool = False, bilinear: bool = False
+) -> torch.nn.Sequential:
     """A network through the widths `dims`, linear at its end.
 
     Two equal neighbours become a ResidualBlock, two different ones a
@@ -48,7 +56,7 @@ def mlp(dims: list[int], norm: bool = False) -> torch.nn.Sequential:
     layers: list[torch.nn.Module] = []
     for width, next_width in zip(dims[:-2], dims[1:-1], strict=True):
         if width == next_width:
-            layers.append(ResidualBlock(width))
+            layers.append(ResidualBlock(width, bilinear))
         else:
             layers.append(torch.nn.Linear(width, next_width))
             layers.append(torch.nn.GELU())
@@ -59,16 +67,18 @@ def mlp(dims: list[int], norm: bool = False) -> torch.nn.Sequential:
 
 
 class SkipNetwork(torch.nn.Module):
-    """`mlp(dims, norm)`, with its input in reach of every block.
+    """`mlp(dims, norm, bilinear)`, its input in reach of every block.
 
     Maps (..., dims[0]) to (..., dims[-1]). Before a block, h becomes
     h + W z with the network's input z and a matrix W of the block's own
     (Dieng et al. 2019).
     """
 
-    def __init__(self, dims: list[int], norm: bool = False) -> None:
+    def __init__(
+        self, dims: list[int], norm: bool = False, bilinear: bool = False
+    ) -> None:
         super().__init__()
-        self.layers = mlp(dims, norm)
+        self.layers = mlp(dims, norm, bilinear)
         self.skips = torch.nn.ModuleList(
             torch.nn.Linear(dims[0], layer.inner.in_features, bias=False)
             for layer in self.layers
@@ -127,6 +137,7 @@ class VAE(torch.nn.Module):
         decoder_norm: whether a norm follows the decoder's last block, as
             it does in the encoder.
         decoder_skips: whether every block of the decoder sees z.
+        bilinear: whether blocks multiply where others apply GELU.
 
     Raises:
         ValueError: the last of `hidden_dims` is odd, or an input has not
@@ -142,6 +153,7 @@ class VAE(torch.nn.Module):
         decoder_dims: list[int] | None = None,
         decoder_norm: bool = True,
         decoder_skips: bool = False,
+        bilinear: bool = False,
     ) -> None:
         super().__init__()
         if hidden_dims[-1] % 2:
@@ -153,11 +165,11 @@ class VAE(torch.nn.Module):
         self.use_sigmoid = use_sigmoid
         self.z_size = hidden_dims[-1] // 2
         output_dim = input_dim if decode_dim == -1 else decode_dim
-        self.encoder = mlp([input_dim, *hidden_dims], norm=True)
+        self.encoder = mlp([input_dim, *hidden_dims], True, bilinear)
         widths = decoder_dims or hidden_dims[-2::-1]
         dims = [self.z_size, *widths, output_dim]
         network = SkipNetwork if decoder_skips else mlp
-        self.decoder = network(dims, norm=decoder_norm)
+        self.decoder = network(dims, decoder_norm, bilinear)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, D) to posterior mean and log variance, (B, L) each."""
