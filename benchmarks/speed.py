@@ -262,13 +262,14 @@ def parts(settings: VAEConfig, n: int = 60) -> dict[str, float]:
         with training.autocast(CPU, settings.precision):
             loss = trainer.task.loss(trainer.model, rows)["loss"]
         tick("forward")
-        trainer.optimizer.zero_grad(set_to_none=True)
+        trainer.model.zero_grad(set_to_none=True)
         loss.backward()
         tick("backward")
         torch.nn.utils.clip_grad_norm_(weights, settings.clip)
         tick("clip the gradient")
-        trainer.optimizer.step()
-        tick("AdamW")
+        for optimizer in trainer.optimizers:
+            optimizer.step()
+        tick("optimizer")
         trainer.average.update_parameters(trainer.model)
         tick("average the weights")
         clock = start

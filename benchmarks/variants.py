@@ -1,11 +1,8 @@
-"""Other objectives, networks, images and optimizers for the likelihood.
+"""Other objectives, networks and images for the likelihood.
 
-Each differs from the report's `vae_best`, without the skips of its decoder, in
-one thing. likelihood.py measures them; none brought enough for its cost to be
-part of the report's code.
+Each differs from the report's `vae_best` in one thing. likelihood.py measures
+them; none brought enough for its cost to be part of the report's code.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +15,6 @@ from aevb.objectives import (
     log_normal_pdf,
     negative_elbo,
 )
-from aevb.training import Trainer
 
 
 class ImportanceWeighted(VAETask):
@@ -111,58 +107,17 @@ class ConvolutionalEncoder(VAETask):
     def model(self) -> VAE:
         model = super().model()
         width, outputs = self.config.hidden_dims[-2:]
-        rest = mlp([49 * 16, width, width, outputs], norm=True)
+        dims = [49 * 16, width, width, outputs]
+        rest = mlp(dims, norm=True, bilinear=self.config.bilinear)
         model.encoder = nn.Sequential(Stem(), *rest)
         return model
 
 
-class Together:
-    """Optimizers that step together."""
-
-    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
-        self.optimizers = optimizers
-        self.param_groups = [g for o in optimizers for g in o.param_groups]
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none)
-
-    def step(self) -> None:
-        for optimizer in self.optimizers:
-            optimizer.step()
-
-
-class MuonTrainer(Trainer):
-    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for
-    the rest. Its steps are scaled to those of AdamW, so one rate does."""
-
-    def __init__(self, task: Any, device: torch.device) -> None:
-        super().__init__(task, device)
-        adam: Any = self.optimizer
-        matrices = adam.param_groups[0]
-        square = [w for w in matrices["params"] if w.shape[0] == w.shape[1]]
-        chosen = {id(w) for w in square}
-        matrices["params"] = [
-            w for w in matrices["params"] if id(w) not in chosen
-        ]
-        muon = torch.optim.Muon(
-            square,
-            weight_decay=self.config.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        together: Any = Together(adam, muon)
-        self.optimizer = together
-
-
-VARIANTS: dict[str, tuple[type[VAETask], type[Trainer]]] = {
-    "the bound of two samples, doubly reparameterised": (
-        ImportanceWeighted,
-        Trainer,
-    ),
-    "free bits, a tenth of a nat a latent": (FreeBits, Trainer),
-    "KL warm-up in the first 400 steps": (WarmUp, Trainer),
-    "convolutions before the encoder": (ConvolutionalEncoder, Trainer),
-    "images moved by a pixel, in three batches of ten": (Shifted, Trainer),
-    "Muon for the blocks": (VAETask, MuonTrainer),
+VARIANTS: dict[str, type[VAETask]] = {
+    "the bound of two samples, doubly reparameterised": ImportanceWeighted,
+    "free bits, a tenth of a nat a latent": FreeBits,
+    "KL warm-up in the first 400 steps": WarmUp,
+    "convolutions before the encoder": ConvolutionalEncoder,
+    "images moved by a pixel, in three batches of ten": Shifted,
 }
-"""A name for people, and the task and trainer that take the report's place."""
+"""A name for people, and the task that takes the report's place."""
