@@ -88,7 +88,8 @@ def machine() -> str:
         return torch.cuda.get_device_name()
     has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     name = has.get("cpu_name") or platform.processor() or platform.machine()
-    fast = ", AVX512-BF16" if has.get("avx512_bf16") else ""
+    units = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
+    fast = next((f", {u}" for unit, u in units.items() if has.get(unit)), "")
     return f"{name}, {os.cpu_count()} cores{fast}"
 
 
