@@ -126,8 +126,14 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         BRIEF_VAE,
     ),
-    "vae_kl": Experiment(VAETask, VAEConfig(), BRIEF_VAE),
-    "vae_sgvb": Experiment(VAETask, VAEConfig(estimator="sgvb"), BRIEF_VAE),
+    "vae_kl": Experiment(
+        VAETask, VAEConfig(epochs=56, optimizer="muon"), BRIEF_VAE
+    ),
+    "vae_sgvb": Experiment(
+        VAETask,
+        VAEConfig(epochs=56, optimizer="muon", estimator="sgvb"),
+        BRIEF_VAE,
+    ),
     "ae": Experiment(AETask, AEConfig(), BRIEF),
     "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
     "torus_wrapped": Experiment(
