@@ -47,8 +47,7 @@ TEST = 2000
 def config(**settings: Any) -> VAEConfig:
     """The compared network, with plain Adam: no decay, no average.
 
-    The rate falls to zero; from two and a half times that of the others it
-    ends, after two epochs, at their loss.
+    The rate falls to zero, from two and a half times that of the others.
     """
     plain = {
         "hidden_dims": (WIDTH, 2 * LATENT),
