@@ -226,8 +226,9 @@ def evaluate_vae(
         samples an image that both ELBO and NLL come from. The rate is
         analytical. With one or two latent dimensions also
         test_nll_quadrature, what test_nll comes down to as the samples grow
-        in number. The noise has its own generator: the numbers depend on
-        `seed`, not on what ran before.
+        in number. Blocks of IMAGES images go to the processor's cores, each
+        with a generator of its own: the numbers depend on `seed`, not on
+        what ran before nor on how many cores there are.
 
     Raises:
         UserError: no images, images that are not binary, or no samples.
