@@ -9,9 +9,9 @@ where orth(U) = U (U^T U)^(-1/2) is U with all its singular values set to 1
 (Jordan et al. 2024). The factor of sqrt(n) gives a step the size of AdamW's
 (Liu et al. 2025, section 2.2), so that one learning rate eta serves both.
 
-`torch.optim.Muon` takes one matrix after the other. Here those of one width
-are stacked, so that a batched product does for all of them: with the small
-matrices of this project that is what makes it pay.
+`torch.optim.Muon` takes one matrix after the other, and a tall one whole. Here
+all matrices are stacks of squares, those of one width are stacked once more,
+and a batched product does for all of them.
 """
 
 from collections.abc import Iterable
