@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from aevb import data, objectives, studies
+from aevb import mnist as aevb_mnist
 from aevb.errors import UserError
 from aevb.mnist import PIXELS, VAEConfig, VAETask
 from aevb.models import VAE
@@ -209,6 +210,13 @@ def test_rate_distortion_measures_each_coeff(mnist):
     for point in [*found["points"], found["course"]]:
         assert point["rate"]["value"] >= 0
         assert point["distortion"]["n"] == 16
+
+
+def test_a_vae_on_mnist_starts_at_the_mean_training_image(mnist):
+    model = VAETask(VAEConfig(hidden_dims=(8, 4))).model()
+    grey = aevb_mnist.load_mnist("cpu").train.images.float() / 255
+    found = torch.sigmoid(model.decoder[-1].bias)
+    torch.testing.assert_close(found, grey.mean(dim=0).clamp(1e-3, 1 - 1e-3))
 
 
 def test_the_course_task_has_the_course_objective(mnist):

@@ -118,8 +118,12 @@ class AETask:
 
 
 def start_at_mean(model: VAE, images: Tensor) -> None:
-    """Give the decoder's last bias the logits of the mean image, so that no
-    step of a training is spent on it. Pixels without ink get 0.001."""
+    """Give the decoder's last bias the logits of the mean image.
+
+    No step of a training is then spent on it. The mean of the grey images
+    (N, 784), uint8, is taken as a probability of ink and kept in
+    [0.001, 0.999], so that the logits are finite.
+    """
     last = next(
         layer
         for layer in model.decoder.modules()
