@@ -4,11 +4,10 @@
 
 trains the report's `vae_best` for a few epochs, once more with each of its
 settings changed, and once with each idea of variants.py, one thread each, and
-writes code/aevb/measured/likelihood.json,
-which the report shows as a table. Every trial takes as many epochs as fit into
-`--seconds` of processor time, so that a change is judged by what it brings for
-its cost. The differences are paired: the same test images, in the same
-binarisation.
+writes code/aevb/measured/likelihood.json, which the report shows as a table.
+Every trial takes as many epochs as fit into `--seconds` of processor time, so
+that a change is judged by what it brings for its cost. The differences are
+paired: the same test images, in the same binarisation.
 """
 
 import argparse
@@ -147,7 +146,7 @@ def versus(test: evaluation.Bounds, base: evaluation.Bounds) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=50.0)
+    parser.add_argument("--seconds", type=float, default=40.0)
     budget = parser.parse_args().seconds
     torch.set_num_threads(1)
     base: Any = EXPERIMENTS["vae_best"].config
