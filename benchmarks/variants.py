@@ -7,7 +7,6 @@ them; none brought enough for its cost to be part of the report's code.
 import torch
 from torch import Tensor, nn
 
-from aevb import data
 from aevb.mnist import PIXELS, REGULARIZERS, VAETask
 from aevb.models import VAE, mlp
 from aevb.objectives import (
@@ -22,11 +21,10 @@ class ImportanceWeighted(VAETask):
     doubly reparameterised (Tucker et al. 2019, eq. 8)."""
 
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
-        x = batch if batch.is_floating_point() else data.binarize(batch)
-        mean, logvar = model.encode(x)
+        mean, logvar = model.encode(batch)
         z = mean + torch.exp(0.5 * logvar) * torch.randn(2, *mean.shape)
         zero = torch.zeros(())
-        log_w = bernoulli_log_likelihood(model.decoder(z), x)
+        log_w = bernoulli_log_likelihood(model.decoder(z), batch)
         log_w = log_w + log_normal_pdf(z, zero, zero, -1)
         log_w = log_w - log_normal_pdf(z, mean.detach(), logvar.detach(), -1)
         w = torch.softmax(log_w.detach(), dim=0)
@@ -38,13 +36,12 @@ class ImportanceWeighted(VAETask):
 class Shifted(VAETask):
     """Three batches of ten are moved by at most a pixel each way."""
 
-    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
-        training_batch = not batch.is_floating_point()
-        if training_batch and torch.rand(()).item() < 0.3:
+    def draw(self, rows: Tensor, share: float) -> Tensor:
+        if torch.rand(()).item() < 0.3:
             down, right = torch.randint(-1, 2, (2,)).tolist()
-            images = batch.view(-1, 28, 28)
-            batch = images.roll((down, right), (1, 2)).view(-1, PIXELS)
-        return super().loss(model, batch)
+            images = rows.view(-1, 28, 28)
+            rows = images.roll((down, right), (1, 2)).view(-1, PIXELS)
+        return super().draw(rows, share)
 
 
 class FreeBits(VAETask):
@@ -52,11 +49,10 @@ class FreeBits(VAETask):
     2016, eq. 15)."""
 
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
-        x = batch if batch.is_floating_point() else data.binarize(batch)
-        mean, logvar = model.encode(x)
+        mean, logvar = model.encode(batch)
         z = model.reparameterize(mean, logvar)
         rates = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean(dim=0)
-        log_px = bernoulli_log_likelihood(model.decoder(z), x).mean()
+        log_px = bernoulli_log_likelihood(model.decoder(z), batch).mean()
         return {"loss": rates.clamp(min=0.1).sum() - log_px}
 
 
@@ -66,13 +62,15 @@ class WarmUp(VAETask):
 
     steps = 0
 
+    def draw(self, rows: Tensor, share: float) -> Tensor:
+        self.steps += 1
+        return super().draw(rows, share)
+
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
-        training = not batch.is_floating_point()
-        self.steps += training
-        coeff = min(self.steps / 400, 1.0)
-        x = data.binarize(batch) if training else batch
         regularizer = REGULARIZERS[self.config.estimator]
-        return negative_elbo(model, x, regularizer, coeff)
+        return negative_elbo(
+            model, batch, regularizer, min(self.steps / 400, 1.0)
+        )
 
 
 class Stem(nn.Module):

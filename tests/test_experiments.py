@@ -72,7 +72,9 @@ def test_the_quick_profile_is_another_run(line, monkeypatch):
     monkeypatch.setenv("AEVB_PROFILE", "quick")
     assert experiments.run("line").config.epochs == 1
     monkeypatch.setenv("AEVB_PROFILE", "hasty")
-    with pytest.raises(UserError, match="PROFILE must be full or quick"):
+    with pytest.raises(
+        UserError, match="PROFILE must be one of full, quick, gpu"
+    ):
         experiments.run("line")
 
 

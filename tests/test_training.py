@@ -12,12 +12,12 @@ import torch
 from aevb import checkpoints, training
 from aevb.errors import UserError
 from aevb.models import mlp
-from aevb.training import Config, fit
+from aevb.training import Config, Task, fit
 
 CPU = torch.device("cpu")
 
 
-class Line:
+class Line(Task):
     """Noisy regression on a line: small enough to train in a moment."""
 
     def __init__(self, **settings):
@@ -71,6 +71,21 @@ class Diverging(Line):
         self.calls += 1
         terms = super().loss(model, batch)
         return {"loss": terms["loss"] * (float("nan"), 1)[self.calls != 12]}
+
+
+class Steep(Line):
+    """The same, with a gradient that is not a number at step 29, the last;
+    the loss is one."""
+
+    calls = 0
+
+    def loss(self, model, batch):
+        terms = super().loss(model, batch)
+        self.calls += len(batch) == 10  # not the held-out ones
+        if self.calls == 30:
+            zero = model.weight.sum() * 0
+            terms["loss"] = terms["loss"] + zero.sqrt()
+        return terms
 
 
 @pytest.fixture
@@ -199,6 +214,54 @@ def test_divergence_names_step_settings_and_checkpoint(tmp_path, save_always):
     assert step == 10
 
 
+def test_a_gradient_that_is_no_number_is_found_after_the_last_step(
+    tmp_path, save_always
+):
+    with pytest.raises(UserError, match="diverged at step 29 of 30"):
+        fit(Steep(), CPU, tmp_path)
+    kept = checkpoints.load(tmp_path / "checkpoint.safetensors")
+    assert kept["step"] == 29
+    assert all(w.isfinite().all() for w in kept["model"].values())
+
+
+def test_without_an_average_the_last_weights_are_returned():
+    trainer = training.Trainer(Line(ema=0.0), CPU)
+    for rows in trainer.batches():
+        trainer.take_step(rows)
+    assert torch.equal(
+        weights(fit(Line(ema=0.0), CPU)[0]), weights(trainer.model)
+    )
+    assert not torch.equal(
+        weights(fit(Line(), CPU)[0]), weights(trainer.model)
+    )
+
+
+class Drawing(Line):
+    """The same, with a note of what it is asked to draw."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.shares, self.seen = [], []
+
+    def draw(self, rows, share):
+        self.shares.append(share)
+        return rows + 1
+
+    def loss(self, model, batch):
+        self.seen.append(batch)
+        return super().loss(model, batch)
+
+
+def test_a_loss_sees_what_was_drawn_of_rows_and_held_out_examples_as_they_are():
+    task = Drawing(epochs=2)
+    rows, held_out = task.data(CPU)
+    fit(task, CPU)
+    assert task.shares == [step / 20 for step in range(20)]
+    first = rows[training.epoch_order(len(rows), 0, 0)[:10]]
+    assert torch.equal(task.seen[0], first + 1)
+    assert torch.equal(task.seen[10], held_out)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -216,7 +279,6 @@ def test_divergence_names_step_settings_and_checkpoint(tmp_path, save_always):
         ("warmup", 1.0),
         ("weight_decay", -1.0),
         ("beta2", 1.0),
-        ("clip", 0.0),
         ("ema", 1.0),
         ("train_size", -1),
         ("seed", -1),

@@ -7,9 +7,10 @@ any of them is another key, so another run; a change in prose, figures,
 comments or docstrings is not. `study` keeps what is measured on runs in
 the same way.
 
-The environment variable AEVB_PROFILE is `full` (the default) or `quick`,
-which trains everything for moments only; AEVB_RUNS is the folder of the
-runs, `runs` below the current folder by default.
+The environment variable AEVB_PROFILE is `full` (the default), `quick`,
+which trains everything for moments only, or `gpu`, whose model of the
+likelihood takes a GPU's minutes, or hours of a CPU; AEVB_RUNS is the folder
+of the runs, `runs` below the current folder by default.
 """
 
 import ast
@@ -45,7 +46,7 @@ from aevb.torus_vae import (
 )
 from aevb.training import Config, History
 
-PROFILES = ("full", "quick")
+PROFILES = ("full", "quick", "gpu")
 NOT_TRAINING = {
     "aevb.evaluation",
     "aevb.progress",
@@ -67,11 +68,12 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named run: a task, its settings, and what `quick` changes."""
+    """A named run: a task, its settings, and what a profile changes."""
 
     task: Callable[[Any], Any]
     config: Config
     quick: Mapping[str, Any]
+    gpu: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             importance_samples=5000,
         ),
         BRIEF_VAE,
+        gpu={
+            "epochs": 400,
+            "deformed": 0.6,
+            "hidden_dims": (384, 384, 384, 80),
+            "decoder_dims": (384, 384, 384, 384, 384),
+        },
     ),
     "vae_kl": Experiment(
         VAETask, VAEConfig(epochs=56, optimizer="muon"), BRIEF_VAE
@@ -197,7 +205,8 @@ def profile() -> str:
     """
     name = os.environ.get("AEVB_PROFILE") or "full"
     if name not in PROFILES:
-        raise UserError(f"PROFILE must be {' or '.join(PROFILES)}, not {name}")
+        known = ", ".join(PROFILES)
+        raise UserError(f"PROFILE must be one of {known}, not {name}")
     return name
 
 
@@ -212,8 +221,9 @@ def configure(name: str, **overrides: Any) -> tuple[Experiment, Config]:
         UserError: no such experiment, or a setting is refused.
     """
     experiment = find(name, EXPERIMENTS, "experiment")
-    brief = experiment.quick if profile() == "quick" else {}
-    settings = {**experiment.config.model_dump(), **brief, **overrides}
+    changes = {"quick": experiment.quick, "gpu": experiment.gpu}
+    changed = {**changes.get(profile(), {}), **overrides}
+    settings = {**experiment.config.model_dump(), **changed}
     return experiment, type(experiment.config)(**settings)
 
 

@@ -11,10 +11,10 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from aevb import evaluation, objectives
-from aevb.data import binarize, load_mnist
+from aevb.data import binarize, deform, load_mnist
 from aevb.evaluation import Estimate
 from aevb.models import AE, VAE
-from aevb.training import Config, Count, Width, Widths
+from aevb.training import Config, Count, Task, Width, Widths
 
 PIXELS = 784
 HELD_OUT = 2000
@@ -47,8 +47,6 @@ class VAEConfig(Config):
     lr: float = Field(default=3e-3, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.1, ge=0)
-    clip: float = Field(default=200.0, gt=0)
-    """Largest norm of the gradient; a longer one is scaled down to it."""
     hidden_dims: Widths = (256, 256, 256, 4)
     """Widths of the encoder's layers; the last is twice the latent size."""
     decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)
@@ -62,6 +60,9 @@ class VAEConfig(Config):
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
     """How the rate is estimated: in closed form, from the sample, or from
     the sample with the score left out of the gradient."""
+    deformed: float = Field(default=0.0, ge=0, le=1)
+    """Share of the training images that are deformed a little at each use;
+    it falls to nothing in the last fifth of the run."""
     coeff: float = Field(default=1.0, ge=0)
     """Weight of the rate in the objective; 1 is the ELBO."""
     importance_samples: int = Field(default=1000, gt=0)
@@ -91,7 +92,7 @@ def binary_test_images(device: torch.device, n: int = 10_000) -> Tensor:
     return binarize(load_mnist(device).test.images, "fixed")[:n]
 
 
-class AETask:
+class AETask(Task):
     """Auto-encoder on grey images in [0, 1], mean squared error a pixel."""
 
     def __init__(self, config: AEConfig) -> None:
@@ -102,12 +103,14 @@ class AETask:
 
     def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
         held_out = load_mnist(device).test.images[:HELD_OUT]
-        return training_images(self.config, device), held_out
+        return training_images(self.config, device), held_out.float() / 255
+
+    def draw(self, rows: Tensor, share: float) -> Tensor:
+        return rows.float() / 255
 
     def loss(self, model: AE, batch: Tensor) -> dict[str, Tensor]:
-        x = batch.float() / 255
-        imgs = model(x)["imgs"]
-        return {"loss": torch.nn.functional.mse_loss(imgs, x)}
+        imgs = model(batch)["imgs"]
+        return {"loss": torch.nn.functional.mse_loss(imgs, batch)}
 
     @torch.no_grad()
     def evaluate(self, model: AE) -> dict[str, Estimate]:
@@ -134,9 +137,9 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
         last.bias.copy_(torch.logit(mean))
 
 
-class VAETask:
-    """VAE on binary images: a fresh Bernoulli draw at each use to train,
-    one fixed draw to test."""
+class VAETask(Task):
+    """VAE on binary images: a fresh Bernoulli draw at each use to train, of
+    images some of which may be deformed; one fixed draw to test."""
 
     def __init__(self, config: VAEConfig) -> None:
         self.config = config
@@ -157,12 +160,16 @@ class VAETask:
         held_out = binary_test_images(device, HELD_OUT)
         return training_images(self.config, device), held_out
 
+    def draw(self, rows: Tensor, share: float) -> Tensor:
+        deformed = self.config.deformed * min(1.0, 5 * (1 - share))
+        if n := round(deformed * len(rows)):
+            rows = torch.cat([deform(rows[:n]), rows[n:]])
+        return binarize(rows, "dynamic")
+
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
-        binary = batch.is_floating_point()
-        x = batch if binary else binarize(batch, "dynamic")
         regularizer = REGULARIZERS[self.config.estimator]
         return objectives.negative_elbo(
-            model, x, regularizer, self.config.coeff
+            model, batch, regularizer, self.config.coeff
         )
 
     def evaluate(self, model: VAE) -> dict[str, Estimate]:

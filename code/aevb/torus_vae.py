@@ -184,7 +184,7 @@ class TorusWrappedConfig(TorusConfig):
     """Settings of the toroidal VAE."""
 
 
-class TorusTask:
+class TorusTask(training.Task):
     """What the two learning problems share; subclasses give the model."""
 
     def __init__(self, config: TorusConfig) -> None:

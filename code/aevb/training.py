@@ -68,8 +68,6 @@ class Config(BaseModel):
     """Decoupled weight decay of the matrices."""
     beta2: float = Field(default=0.99, gt=0, lt=1)
     """Decay of AdamW's second moment."""
-    clip: float = Field(default=1e3, gt=0)
-    """Largest norm of the gradient; a longer one is scaled down."""
     ema: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the average of the weights; 0 keeps the last weights."""
     train_size: int = Field(default=0, ge=0)
@@ -105,7 +103,7 @@ def _explain(config: type[Config], error: ValidationError) -> str:
 
 
 class Task(Protocol):
-    """What `fit` needs to know of a learning problem."""
+    """What `fit` needs to know of a learning problem; to be inherited."""
 
     config: Any
 
@@ -113,10 +111,16 @@ class Task(Protocol):
         """A freshly initialised model, drawn from the global generator."""
 
     def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Training rows and held-out rows; the first axis counts them."""
+        """Training rows, and held-out examples as `loss` takes them; the
+        first axis counts them."""
+
+    def draw(self, rows: Tensor, share: float) -> Tensor:
+        """Examples as `loss` takes them, from training rows, at a share in
+        [0, 1) of the run: what is random in the data is drawn here."""
+        return rows
 
     def loss(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
-        """0-d means over a batch of rows; "loss" is what is minimised."""
+        """0-d means over a batch; "loss" is what is minimised."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -219,6 +223,7 @@ class Trainer:
         self.average = AveragedModel(
             self.model, multi_avg_fn=self._move_average
         )
+        self.result = self.average.module if config.ema else self.model
         self.optimizers = optimizers(self.model, config, device)
         self.steps_per_epoch = max(len(self.rows) // config.batch_size, 1)
         self.total_steps = self.steps_per_epoch * config.epochs
@@ -228,7 +233,7 @@ class Trainer:
         self.first_bad = torch.full((), math.inf, device=device)
         self.history: History = {}
 
-    def take_step(self, batch: Tensor) -> None:
+    def take_step(self, rows: Tensor) -> None:
         """One step of gradient descent; nothing here waits for a GPU."""
         share = self.step / self.total_steps
         lr = self.config.lr * schedule(share, self.config.warmup)
@@ -236,16 +241,15 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = lr
             optimizer.zero_grad(set_to_none=True)
+        batch = self.task.draw(rows, share)
         with autocast(self.device, self.config.precision):
             terms = self.task.loss(self.model, batch)
         terms["loss"].backward()
-        norm = nn.utils.clip_grad_norm_(
-            self.model.parameters(), self.config.clip
-        )
         for optimizer in self.optimizers:
             optimizer.step()
-        self.average.update_parameters(self.model)
-        self._note(terms, norm)
+        if self.config.ema:
+            self.average.update_parameters(self.model)
+        self._note(terms)
         self.step += 1
 
     def _move_average(self, averages: Any, weights: Any, _count: Any) -> None:
@@ -254,12 +258,12 @@ class Trainer:
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
-    def _note(self, terms: Mapping[str, Tensor], norm: Tensor) -> None:
-        """Add to the epoch's sums; remember the first step not finite."""
+    def _note(self, terms: Mapping[str, Tensor]) -> None:
+        """Add to the epoch's sums; remember the first loss not finite."""
         for name, value in terms.items():
             total = self.sums.get(name, torch.zeros((), device=self.device))
             self.sums[name] = total + value.detach()
-        finite = torch.isfinite(terms["loss"].detach() + norm)
+        finite = torch.isfinite(terms["loss"].detach())
         here = torch.where(finite, math.inf, float(self.step))
         self.first_bad = torch.minimum(self.first_bad, here)
 
@@ -272,9 +276,10 @@ class Trainer:
         }
         state = torch.get_rng_state()
         torch.manual_seed(self.config.seed)
-        model = self.average.module.eval()
+        model = self.result.eval()
         with autocast(self.device, self.config.precision):
             terms = self.task.loss(model, self.held_out)
+        model.train()
         torch.set_rng_state(state)
         means |= {f"test_{k}": v.item() for k, v in terms.items()}
         for name, value in means.items():
@@ -283,20 +288,22 @@ class Trainer:
         return means
 
     def check(self, kept: str) -> None:
-        """Stop if a loss or a gradient was not finite.
+        """Stop if a loss was not finite, or a weight is not.
 
         Raises:
             UserError: names the step, the settings and what was `kept`.
         """
-        if math.isfinite(step := self.first_bad.item()):
+        weights = nn.utils.get_total_norm(self.model.parameters())
+        last = math.inf if weights.isfinite() else self.step - 1
+        if math.isfinite(step := min(self.first_bad.item(), last)):
             raise UserError(
                 f"the training diverged at step {int(step)} of "
-                f"{self.total_steps} (loss or gradient not finite) with "
+                f"{self.total_steps} (loss or weights not finite) with "
                 f"{self.config.model_dump_json()}; {kept}; lower lr"
             )
 
     def batches(self) -> Iterator[Tensor]:
-        """The batches that are left of the run."""
+        """The batches of rows that are left of the run."""
         size = self.config.batch_size
         while self.step < self.total_steps:
             epoch, start = divmod(self.step, self.steps_per_epoch)
@@ -357,7 +364,7 @@ def fit(
         seconds spent, those before an interruption included.
 
     Raises:
-        UserError: a loss or gradient was not finite; the disk is full, and
+        UserError: a loss or a weight was not finite; the disk is full, and
             the last checkpoint stays.
         Damaged: the checkpoint cannot be used.
     """
@@ -380,8 +387,8 @@ def fit(
     label = task.config.__class__.__name__.removesuffix("Config")
     with Progress(f"train {label}", trainer.total_steps, trainer.step) as bar:
         clock = saved = time.monotonic()
-        for batch in trainer.batches():
-            trainer.take_step(batch)
+        for rows in trainer.batches():
+            trainer.take_step(rows)
             bar.update()
             if trainer.step % trainer.steps_per_epoch == 0:
                 trainer.check(kept)
@@ -393,4 +400,4 @@ def fit(
                 checkpoints.save(checkpoint, trainer.state())
                 clock = saved = time.monotonic()
         trainer.seconds += time.monotonic() - clock
-    return trainer.average.module.eval(), trainer.history, trainer.seconds
+    return trainer.result.eval(), trainer.history, trainer.seconds

@@ -37,7 +37,7 @@ def _record(made: Submission) -> Iterator[str]:
         return
     found = made.record.get("provenance")
     found = found if isinstance(found, dict) else {}
-    if found.get("profile") != "full":
+    if found.get("profile") not in ("full", "gpu"):
         yield (
             f"{RECORD}: its numbers are of a `{found.get('profile')}` run, "
             f"not of a full one; {AGAIN} without PROFILE."
