@@ -129,7 +129,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         BRIEF_VAE,
         gpu={
             "epochs": 400,
-            "deformed": 0.6,
+            "deformed": 0.7,
             "hidden_dims": (384, 384, 384, 80),
             "decoder_dims": (384, 384, 384, 384, 384),
         },
