@@ -60,6 +60,7 @@ TRIALS: dict[str, dict[str, Any]] = {
     "no weight decay": {"weight_decay": 0.0},
     "weight decay three times": {"weight_decay": 3.0},
     "20 latents": {"hidden_dims": (256, 256, 256, 40)},
+    "half of the images deformed": {"deformed": 0.5},
 }
 """A name for people, and the settings that differ. `lr` and `weight_decay`
 are factors."""
@@ -91,7 +92,7 @@ def trained(trainer: Trainer) -> VAE:
     for batch in trainer.batches():
         trainer.take_step(batch)
     trainer.check("no checkpoint was asked for")
-    model: Any = trainer.average.module.eval()
+    model: Any = trainer.result.eval()
     return model
 
 

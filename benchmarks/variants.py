@@ -1,4 +1,4 @@
-"""Other objectives, networks and images for the likelihood.
+"""Other objectives and networks for the likelihood.
 
 Each differs from the report's `vae_best` in one thing. likelihood.py measures
 them; none brought enough for its cost to be part of the report's code.
@@ -7,7 +7,7 @@ them; none brought enough for its cost to be part of the report's code.
 import torch
 from torch import Tensor, nn
 
-from aevb.mnist import PIXELS, REGULARIZERS, VAETask
+from aevb.mnist import REGULARIZERS, VAETask
 from aevb.models import VAE, mlp
 from aevb.objectives import (
     bernoulli_log_likelihood,
@@ -31,17 +31,6 @@ class ImportanceWeighted(VAETask):
         if z.requires_grad:
             z.register_hook(lambda gradient: w.unsqueeze(-1) * gradient)
         return {"loss": -(w * log_w).sum(dim=0).mean()}
-
-
-class Shifted(VAETask):
-    """Three batches of ten are moved by at most a pixel each way."""
-
-    def draw(self, rows: Tensor, share: float) -> Tensor:
-        if torch.rand(()).item() < 0.3:
-            down, right = torch.randint(-1, 2, (2,)).tolist()
-            images = rows.view(-1, 28, 28)
-            rows = images.roll((down, right), (1, 2)).view(-1, PIXELS)
-        return super().draw(rows, share)
 
 
 class FreeBits(VAETask):
@@ -116,6 +105,5 @@ VARIANTS: dict[str, type[VAETask]] = {
     "free bits, a tenth of a nat a latent": FreeBits,
     "KL warm-up in the first 400 steps": WarmUp,
     "convolutions before the encoder": ConvolutionalEncoder,
-    "images moved by a pixel, in three batches of ten": Shifted,
 }
 """A name for people, and the task that takes the report's place."""

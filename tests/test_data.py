@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import math
 import multiprocessing
 import os
 import signal
@@ -172,6 +173,62 @@ def test_binarize_refuses_floats_and_unknown_ways():
     with pytest.raises(UserError) as caught:
         data.binarize(GREY, "dither")
     one_sentence(caught, "'dither'", "dynamic, fixed, threshold")
+
+
+# -- deformed images --------------------------------------------------------
+
+NOISE = torch.randint(
+    0, 256, (5, 784), generator=torch.Generator().manual_seed(0)
+).to(torch.uint8)
+PLACES = torch.arange(28) - 13.5
+DOWN, RIGHT = torch.meshgrid(PLACES, PLACES, indexing="ij")
+
+
+@pytest.mark.parametrize(
+    ("angle", "shear", "size", "aspect", "right", "down", "x", "y"),
+    [
+        (0, 0, 0, 0, 0, 0, RIGHT, DOWN),
+        (0, 0, 0, 0, 2, -3, RIGHT + 2, DOWN - 3),
+        (math.pi / 2, 0, 0, 0, 0, 0, -DOWN, RIGHT),
+        (0, 2, 0, 0, 0, 0, RIGHT + 2 * DOWN, DOWN),
+        (0, 0, math.log(3), 0, 0, 0, 3 * RIGHT, 3 * DOWN),
+        (0, 0, math.log(3) / 2, math.log(3) / 2, 0, 0, 3 * RIGHT, DOWN),
+        (math.pi / 2, 2, 0, 0, 1, 0, 1 - DOWN, RIGHT + 2 * DOWN),
+    ],
+)
+def test_a_deformed_image_has_the_values_of_the_places_that_map_there(
+    angle, shear, size, aspect, right, down, x, y, monkeypatch
+):
+    """Where all of them are pixels, or white beyond the edge."""
+    spread = (angle, shear, size, aspect, right, down)
+    monkeypatch.setattr(data, "SPREAD", spread)
+    monkeypatch.setattr(data, "CONTRAST", 1.0)
+    monkeypatch.setattr(torch, "randn", lambda *n, device: torch.ones(n))
+    row, column = (t.add(13.5).round().long() for t in (y, x))
+    inside = (row >= 0) & (row < 28) & (column >= 0) & (column < 28)
+    grey = NOISE.view(5, 28, 28)[:, row.clamp(0, 27), column.clamp(0, 27)]
+    expected = torch.where(inside, grey, 0).float()
+    found = data.deform(NOISE).view(5, 28, 28).float()
+    torch.testing.assert_close(found, expected, atol=1.0, rtol=0)
+
+
+def test_images_are_deformed_afresh_and_each_in_its_own_way():
+    disc = (255.0 * (DOWN**2 + RIGHT**2 < 64)).to(torch.uint8)
+    images = disc.view(1, 784).repeat(200, 1)
+    torch.manual_seed(0)
+    first, second = data.deform(images), data.deform(images)
+    assert first.dtype == torch.uint8
+    assert len(first.unique(dim=0)) == 200
+    assert not torch.equal(first, second)
+    torch.manual_seed(0)
+    assert torch.equal(data.deform(images), first)
+    # nothing is moved, darkened or thickened on the whole
+    ink = first.double().view(200, 28, 28)
+    assert 0.97 < ink.mean() / disc.double().mean() < 1.03
+    for axis in (DOWN, RIGHT):
+        middle = (ink * axis).sum((1, 2)) / ink.sum((1, 2))
+        assert 0.4 < middle.std() < 0.6
+        assert abs(middle.mean()) < 0.15
 
 
 def test_examples_in_the_docstrings():

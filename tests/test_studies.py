@@ -219,6 +219,20 @@ def test_a_vae_on_mnist_starts_at_the_mean_training_image(mnist):
     torch.testing.assert_close(found, grey.mean(dim=0).clamp(1e-3, 1 - 1e-3))
 
 
+@pytest.mark.parametrize(
+    ("deformed", "share", "expected"),
+    [(0.0, 0.0, 0), (0.6, 0.0, 60), (0.6, 0.8, 60), (0.6, 0.9, 30)],
+)
+def test_fewer_images_are_deformed_at_the_end(
+    deformed, share, expected, monkeypatch
+):
+    monkeypatch.setattr(aevb_mnist, "deform", lambda rows: 255 - rows)
+    task = VAETask(VAEConfig(deformed=deformed))
+    drawn = task.draw(torch.zeros(100, PIXELS, dtype=torch.uint8), share)
+    assert drawn.sum() == expected * PIXELS
+    assert drawn.shape == (100, PIXELS)
+
+
 def test_the_course_task_has_the_course_objective(mnist):
     config = VAEConfig(hidden_dims=(8, 4), coeff=1e-3)
     task = studies.CourseTask(config)

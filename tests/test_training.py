@@ -252,7 +252,7 @@ class Drawing(Line):
         return super().loss(model, batch)
 
 
-def test_a_loss_sees_what_was_drawn_of_rows_and_held_out_examples_as_they_are():
+def test_a_loss_sees_what_was_drawn_and_held_out_examples_as_they_are():
     task = Drawing(epochs=2)
     rows, held_out = task.data(CPU)
     fit(task, CPU)

@@ -111,21 +111,22 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def summary(run: Run) -> dict[str, Any]:
+    """The numbers of a run."""
+    return {
+        "key": run.key,
+        "config": run.config.model_dump(),
+        "seconds": round(run.seconds, 1),
+        "metrics": {k: v.to_json() for k, v in run.metrics.items()},
+    }
+
+
 def write(
     runs: Iterable[Run], summaries: Mapping[str, Any], path: Path = PATH
 ) -> dict[str, Any]:
     """Write the numbers of the runs and the studies, and return them."""
-    shown = {
-        run.name: {
-            "key": run.key,
-            "config": run.config.model_dump(),
-            "seconds": round(run.seconds, 1),
-            "metrics": {k: v.to_json() for k, v in run.metrics.items()},
-        }
-        for run in runs
-    }
     numbers = {
-        "experiments": shown,
+        "experiments": {run.name: summary(run) for run in runs},
         **summaries,
         "provenance": provenance(),
     }

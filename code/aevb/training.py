@@ -119,7 +119,7 @@ class Task(Protocol):
         [0, 1) of the run: what is random in the data is drawn here."""
         return rows
 
-    def loss(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+    def loss(self, model: Any, batch: Tensor) -> dict[str, Tensor]:
         """0-d means over a batch; "loss" is what is minimised."""
 
 
