@@ -202,12 +202,12 @@ def test_a_deformed_image_has_the_values_of_the_places_that_map_there(
     """Where all of them are pixels, or white beyond the edge."""
     spread = (angle, shear, size, aspect, right, down)
     monkeypatch.setattr(data, "SPREAD", spread)
-    monkeypatch.setattr(data, "CONTRAST", 1.0)
     monkeypatch.setattr(torch, "randn", lambda *n, device: torch.ones(n))
     row, column = (t.add(13.5).round().long() for t in (y, x))
     inside = (row >= 0) & (row < 28) & (column >= 0) & (column < 28)
     grey = NOISE.view(5, 28, 28)[:, row.clamp(0, 27), column.clamp(0, 27)]
     expected = torch.where(inside, grey, 0).float()
+    expected = ((expected - 127.5) * data.CONTRAST + 127.5).clamp(0, 255)
     found = data.deform(NOISE).view(5, 28, 28).float()
     torch.testing.assert_close(found, expected, atol=1.0, rtol=0)
 
