@@ -1,10 +1,10 @@
-"""The model of the likelihood chapter, trained for as long as it gains.
+"""The model of the likelihood chapter, wider and in a longer training.
 
     PYTHONPATH=code python benchmarks/long_training.py
 
-trains `vae_best` with the settings of PROFILE=gpu (minutes on a GPU, an hour
-and more on a CPU; interrupted, it goes on from its last checkpoint), measures
-it, and writes code/aevb/measured/long_training.json, which the report quotes.
+trains `vae_best` with the settings of PROFILE=gpu (an hour of a CPU; if it is
+interrupted, it goes on from its last checkpoint), measures it, and writes
+code/aevb/measured/long_training.json, which the report quotes.
 """
 
 import os

@@ -369,6 +369,8 @@ def main() -> None:
     if arguments.evaluate:
         evaluate_alone(arguments.evaluate)
         return
+    if arguments.epochs % 2:
+        parser.error("--epochs must be even: half of them are timed as well")
     torch.set_num_threads(arguments.threads)
     found = {
         "race": race(arguments.pairs, arguments.epochs, arguments.threads),

@@ -78,6 +78,23 @@ def test_the_quick_profile_is_another_run(line, monkeypatch):
         experiments.run("line")
 
 
+@pytest.mark.parametrize("profile", experiments.PROFILES)
+def test_every_experiment_has_settings_in_every_profile(profile, monkeypatch):
+    full = {n: e.config for n, e in experiments.EXPERIMENTS.items()}
+    monkeypatch.setenv("AEVB_PROFILE", profile)
+    found = {n: experiments.configure(n)[1] for n in full}
+    others = {name for name in full if found[name] != full[name]}
+    expected = {"full": set(), "quick": set(full), "gpu": {"vae_best"}}
+    assert others == expected[profile]
+    task = experiments.EXPERIMENTS["vae_best"].task
+    device = torch.device("cpu")
+    keys = {
+        experiments.run_key(task(config), config, device)
+        for config in (full["vae_best"], found["vae_best"])
+    }
+    assert len(keys) == (1 if profile == "full" else 2)
+
+
 def test_an_unknown_name_is_answered_with_the_nearest(line):
     with pytest.raises(UserError, match="did you mean line"):
         experiments.run("lime")

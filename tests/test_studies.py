@@ -228,9 +228,13 @@ def test_fewer_images_are_deformed_at_the_end(
 ):
     monkeypatch.setattr(aevb_mnist, "deform", lambda rows: 255 - rows)
     task = VAETask(VAEConfig(deformed=deformed))
-    drawn = task.draw(torch.zeros(100, PIXELS, dtype=torch.uint8), share)
-    assert drawn.sum() == expected * PIXELS
-    assert drawn.shape == (100, PIXELS)
+    rows = torch.zeros(100, PIXELS, dtype=torch.uint8)
+    rows[:, 0] = 255
+    drawn = task.draw(rows, share)
+    deformed = drawn[:, 1] == 1
+    assert deformed.sum() == expected
+    assert torch.equal(drawn[~deformed], rows[~deformed] / 255)
+    assert torch.equal(drawn[deformed], 1 - rows[deformed] / 255)
 
 
 def test_the_course_task_has_the_course_objective(mnist):

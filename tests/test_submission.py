@@ -401,10 +401,16 @@ def test_name_collaborators_and_sources_must_be_filled_in(
         assert re.match(r"report\.qmd, line \d: ", faults[FIELDS][0])
 
 
+def test_the_numbers_may_be_of_the_long_training(folder):
+    edit(folder / "results" / "metrics.json", "full", "gpu")
+    assert RUN not in found(folder)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("full", "quick", "are of a `quick` run"),
+        ("full", "cpu", "are of a `cpu` run"),
         ("0123456789ab", "ffff", "made from other code"),
         ("provenance", "made", "are of a `None` run"),
     ],

@@ -214,6 +214,23 @@ def test_divergence_names_step_settings_and_checkpoint(tmp_path, save_always):
     assert step == 10
 
 
+class Spike(Line):
+    """The same, with one loss so large that the square of its gradient is
+    infinite, after which AdamW moves nothing."""
+
+    calls = 0
+
+    def loss(self, model, batch):
+        self.calls += 1
+        terms = super().loss(model, batch)
+        return {"loss": terms["loss"] * (1e22 if self.calls == 5 else 1)}
+
+
+def test_an_optimizer_that_a_spike_has_stopped_is_found():
+    with pytest.raises(UserError, match="diverged at step 9 of 30"):
+        fit(Spike(), CPU)
+
+
 def test_a_gradient_that_is_no_number_is_found_after_the_last_step(
     tmp_path, save_always
 ):
@@ -225,9 +242,14 @@ def test_a_gradient_that_is_no_number_is_found_after_the_last_step(
 
 
 def test_without_an_average_the_last_weights_are_returned():
-    trainer = training.Trainer(Line(ema=0.0), CPU)
+    task = Line(ema=0.0)
+    trainer = training.Trainer(task, CPU)
     for rows in trainer.batches():
         trainer.take_step(rows)
+    torch.manual_seed(0)
+    with training.autocast(CPU):
+        held_out = task.loss(trainer.model, trainer.held_out)["loss"].item()
+    assert fit(task, CPU)[1]["test_loss"][-1] == held_out
     assert torch.equal(
         weights(fit(Line(ema=0.0), CPU)[0]), weights(trainer.model)
     )
@@ -241,7 +263,7 @@ class Drawing(Line):
 
     def __init__(self, **settings):
         super().__init__(**settings)
-        self.shares, self.seen = [], []
+        self.shares, self.seen, self.modes = [], [], []
 
     def draw(self, rows, share):
         self.shares.append(share)
@@ -249,17 +271,20 @@ class Drawing(Line):
 
     def loss(self, model, batch):
         self.seen.append(batch)
+        self.modes.append(model.training)
         return super().loss(model, batch)
 
 
-def test_a_loss_sees_what_was_drawn_and_held_out_examples_as_they_are():
-    task = Drawing(epochs=2)
+@pytest.mark.parametrize("ema", [0.0, 0.998])
+def test_a_loss_sees_what_was_drawn_and_held_out_examples_as_they_are(ema):
+    task = Drawing(epochs=2, ema=ema)
     rows, held_out = task.data(CPU)
     fit(task, CPU)
     assert task.shares == [step / 20 for step in range(20)]
     first = rows[training.epoch_order(len(rows), 0, 0)[:10]]
     assert torch.equal(task.seen[0], first + 1)
     assert torch.equal(task.seen[10], held_out)
+    assert task.modes == [True] * 10 + [False] + [True] * 10 + [False]
 
 
 @pytest.mark.parametrize(

@@ -135,11 +135,7 @@ def binarize(
     ...          "threshold")
     tensor([[0., 0., 1., 1.]])
     """
-    if images.dtype != torch.uint8:
-        raise UserError(
-            f"binarize takes grey values as uint8, not {images.dtype}: give "
-            "it the images of load_mnist()"
-        )
+    _must_be_grey(images, "binarize")
     if how == "dynamic":
         u = torch.empty_like(images).random_(0, 255)
     elif how == "fixed":
@@ -157,11 +153,20 @@ def binarize(
     return (u < images).float()
 
 
+def _must_be_grey(images: Tensor, who: str) -> None:
+    if images.dtype != torch.uint8:
+        raise UserError(
+            f"{who} takes grey values as uint8, not {images.dtype}: give "
+            "it the images of load_mnist()"
+        )
+
+
 # -- deformed images --------------------------------------------------------
 
 SPREAD = (0.08, 0.08, 0.05, 0.05, 0.5, 0.5)
-"""Standard deviations of a deformation: angle (radians), shear, logarithms
-of size and aspect, pixels to the right and down."""
+"""Standard deviations of the map from a place to where its value is taken:
+angle (radians), shear, logarithms of size and aspect, pixels to the right and
+down."""
 CONTRAST = 1.18
 """About middle grey. Resampling greys the edges, so that the mean over
 images of sum_i p_i (1 - p_i), p = x / 255, rises from 14.6 to 18.6; this
@@ -178,14 +183,21 @@ def deform(images: Tensor) -> Tensor:
             diag(exp(l + m), exp(l - m)),
 
     where a, s, l, m and d are normal, of mean 0 and the deviations `SPREAD`,
-    drawn from torch's global generator.
+    drawn from torch's global generator; beyond the edge there is paper.
+    `CONTRAST` is applied last, and the values are rounded and kept in range.
 
     Args: grey images (N, 784), uint8.
     Returns: the same, on the same device.
+    Raises: UserError where the type of `images` is another.
     """
+    _must_be_grey(images, "deform")
+    if images.device.type == "mps":  # has no bicubic interpolation
+        return deform(images.cpu()).to(images.device)
     noise = torch.randn(len(images), 6, device=images.device)
-    spread = torch.tensor(SPREAD, device=images.device)
-    angle, shear, size, aspect, right, down = (noise * spread).unbind(dim=1)
+    angle, shear, size, aspect, right, down = (
+        deviation * draws
+        for deviation, draws in zip(SPREAD, noise.unbind(dim=1), strict=True)
+    )
     cos, sin = angle.cos(), angle.sin()
     wide, high = torch.exp(size + aspect), torch.exp(size - aspect)
     # grid_sample's unit is half an image, 14 pixels

@@ -8,9 +8,9 @@ comments or docstrings is not. `study` keeps what is measured on runs in
 the same way.
 
 The environment variable AEVB_PROFILE is `full` (the default), `quick`,
-which trains everything for moments only, or `gpu`, whose model of the
-likelihood takes a GPU's minutes, or hours of a CPU; AEVB_RUNS is the folder
-of the runs, `runs` below the current folder by default.
+which trains everything for moments only, or `gpu`, whose `vae_best` is worth
+an hour of a CPU; AEVB_RUNS is the folder of the runs, `runs` below the current
+folder by default.
 """
 
 import ast
@@ -112,7 +112,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
         VAETask,
         VAEConfig(
-            epochs=74,
+            epochs=80,
             batch_size=1024,
             optimizer="muon",
             lr=8e-3,

@@ -61,8 +61,8 @@ class VAEConfig(Config):
     """How the rate is estimated: in closed form, from the sample, or from
     the sample with the score left out of the gradient."""
     deformed: float = Field(default=0.0, ge=0, le=1)
-    """Share of the training images that are deformed a little at each use;
-    it falls to nothing in the last fifth of the run."""
+    """Share of a batch, in whole images, that is deformed a little; it falls
+    to nothing in the last fifth of the run."""
     coeff: float = Field(default=1.0, ge=0)
     """Weight of the rate in the objective; 1 is the ELBO."""
     importance_samples: int = Field(default=1000, gt=0)

@@ -6,13 +6,13 @@ r"""One training loop for every model of the project.
   blocks and AdamW for the rest, the rate rising linearly and falling as a
   half cosine over the whole run;
 - an exponential moving average of the weights, which is what is returned
-  (Polyak and Juditsky 1992);
+  (Polyak and Juditsky 1992), unless its decay is 0;
 - matrix products in bfloat16 where the hardware is made for them,
   likelihoods and divergences in float32.
 
 The data set is one tensor on the device. The order of epoch e is drawn
 from the seed and e alone, and everything else that is random from torch's
-global generator, whose state a checkpoint keeps; so a run that was
+global generators, whose states a checkpoint keeps; so a run that was
 interrupted ends with the same weights, bit for bit, as one that was not.
 """
 
@@ -211,6 +211,21 @@ def optimizers(
     return [adamw, Muon(chosen, config.lr, config.weight_decay, dtype=dtype)]
 
 
+def generator_states(device: torch.device) -> dict[str, Tensor]:
+    """States of torch's global generators: the CPU's and the device's."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        states[device.type] = getattr(torch, device.type).get_rng_state()
+    return states
+
+
+def set_generator_states(states: Mapping[str, Tensor]) -> None:
+    """Go on from states that `generator_states` returned."""
+    for name, state in states.items():
+        module = torch if name == "cpu" else getattr(torch, name)
+        module.set_rng_state(state)
+
+
 class Trainer:
     """A training in progress: all that a checkpoint must hold."""
 
@@ -269,18 +284,22 @@ class Trainer:
 
     @torch.no_grad()
     def end_epoch(self) -> dict[str, float]:
-        """Record the means of the epoch, trained and held out."""
+        """Record the means of the epoch, trained and held out.
+
+        The held-out noise is the same in all epochs, and no other draw
+        depends on it.
+        """
         means = {
             f"train_{k}": v.item() / self.steps_per_epoch
             for k, v in self.sums.items()
         }
-        state = torch.get_rng_state()
+        states = generator_states(self.device)
         torch.manual_seed(self.config.seed)
         model = self.result.eval()
         with autocast(self.device, self.config.precision):
             terms = self.task.loss(model, self.held_out)
         model.train()
-        torch.set_rng_state(state)
+        set_generator_states(states)
         means |= {f"test_{k}": v.item() for k, v in terms.items()}
         for name, value in means.items():
             self.history.setdefault(name, []).append(value)
@@ -288,17 +307,22 @@ class Trainer:
         return means
 
     def check(self, kept: str) -> None:
-        """Stop if a loss was not finite, or a weight is not.
+        """Stop if a loss was not finite, or a weight is not, or what an
+        optimizer keeps of the gradients, which would move no weight again.
 
         Raises:
-            UserError: names the step, the settings and what was `kept`.
+            UserError: names the settings, what was `kept`, and the step of
+                the loss or else the last one.
         """
-        weights = nn.utils.get_total_norm(self.model.parameters())
-        last = math.inf if weights.isfinite() else self.step - 1
+        kept_by = [o.state.values() for o in self.optimizers]
+        values = [v for states in kept_by for s in states for v in s.values()]
+        values += self.model.parameters()
+        finite = all(v.isfinite().all() for v in values)
+        last = math.inf if finite else self.step - 1
         if math.isfinite(step := min(self.first_bad.item(), last)):
             raise UserError(
                 f"the training diverged at step {int(step)} of "
-                f"{self.total_steps} (loss or weights not finite) with "
+                f"{self.total_steps} (loss or gradient not finite) with "
                 f"{self.config.model_dump_json()}; {kept}; lower lr"
             )
 
@@ -316,19 +340,16 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
-        state = {
+        return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
-            "generator": torch.get_rng_state(),
+            "generators": generator_states(self.device),
             "sums": self.sums,
             "history": self.history,
             "step": self.step,
             "seconds": self.seconds,
         }
-        if self.device.type == "cuda":
-            state["cuda_generator"] = torch.cuda.get_rng_state()
-        return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state` returned."""
@@ -341,9 +362,7 @@ class Trainer:
         self.sums = {k: v.to(self.device) for k, v in state["sums"].items()}
         self.history = state["history"]
         self.step, self.seconds = state["step"], state["seconds"]
-        torch.set_rng_state(state["generator"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_generator"])
+        set_generator_states(state["generators"])
 
 
 def fit(
@@ -358,13 +377,14 @@ def fit(
             to go on from the one that is there; None keeps none.
 
     Returns:
-        The model with averaged weights, in evaluation mode; the history
-        {name: a value an epoch}, with prefix train_ (mean over the epoch,
-        weights as they moved) or test_ (averaged weights); and the
-        seconds spent, those before an interruption included.
+        The model with averaged weights (the last ones where `ema` is 0),
+        in evaluation mode; the history {name: a value an epoch}, with prefix
+        train_ (mean over the epoch, weights as they moved) or test_ (those
+        weights); and the seconds spent, those before an interruption
+        included.
 
     Raises:
-        UserError: a loss or a weight was not finite; the disk is full, and
+        UserError: a loss or gradient was not finite; the disk is full, and
             the last checkpoint stays.
         Damaged: the checkpoint cannot be used.
     """

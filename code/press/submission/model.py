@@ -31,7 +31,7 @@ _SOURCES = {
     "report": "report.qmd",
     "source": "the code (code/, proofs/)",
     "inputs": "what it reads beside them (_quarto.yml, the bibliography, "
-    "the page's template, results/benchmarks/)",
+    "the page's template)",
 }
 
 
