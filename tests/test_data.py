@@ -231,13 +231,52 @@ def test_images_are_deformed_afresh_and_each_in_its_own_way():
     assert not torch.equal(first, second)
     torch.manual_seed(0)
     assert torch.equal(data.deform(images), first)
-    # nothing is moved, darkened or thickened on the whole
-    ink = first.double().view(200, 28, 28)
-    assert 0.97 < ink.mean() / disc.double().mean() < 1.03
-    for axis in (DOWN, RIGHT):
-        middle = (ink * axis).sum((1, 2)) / ink.sum((1, 2))
-        assert 0.4 < middle.std() < 0.6
-        assert abs(middle.mean()) < 0.15
+
+
+def bars(angle, n):
+    """n equal images of a bar, 16 by 3 pixels, its edges grey."""
+    x = math.cos(angle) * RIGHT + math.sin(angle) * DOWN
+    y = math.cos(angle) * DOWN - math.sin(angle) * RIGHT
+    outside = torch.maximum(x.abs() - 8, y.abs() - 1.5)
+    bar = 255 * (0.5 - outside).clamp(0, 1)
+    return bar.round().to(torch.uint8).view(1, 784).repeat(n, 1)
+
+
+@pytest.mark.parametrize(
+    ("bar", "leaning"), [(0.0, 0.08), (math.pi / 2, 0.08 * 2**0.5)]
+)
+def test_deformations_have_the_deviations_that_are_named(bar, leaning):
+    """By the moments of a bar; a shear turns the upright one alone."""
+    torch.manual_seed(0)
+    ink = data.deform(bars(bar, 2000)).double().view(-1, 28, 28)
+    ink /= ink.sum((1, 2), keepdim=True)
+    x, y = ((ink * t).sum((1, 2)) for t in (RIGHT, DOWN))
+    xx, yy, xy = (
+        (ink * t).sum((1, 2))
+        for t in (RIGHT * RIGHT, DOWN * DOWN, RIGHT * DOWN)
+    )
+    xx, yy, xy = xx - x * x, yy - y * y, xy - x * y
+    angle = torch.atan2(2 * xy, (xx - yy) * (1 - 2 * bool(bar))) / 2
+    length = torch.maximum(xx, yy).log() / 2
+    for found, deviation in (
+        (x, 0.5),
+        (y, 0.5),
+        (angle, leaning),
+        (length, 0.05 * 2**0.5),
+    ):
+        assert found.std().item() == pytest.approx(deviation, rel=0.08)
+    for found in (x, y, angle):
+        assert abs(found.mean()) < 4 * found.std() / 2000**0.5
+
+
+def test_edges_stay_as_grey_as_they_were():
+    images = bars(0.5, 500)
+    torch.manual_seed(0)
+    before, after = (
+        (p * (1 - p)).sum(1).mean()
+        for p in (images / 255, data.deform(images) / 255)
+    )
+    assert 0.95 < after / before < 1.05
 
 
 def test_examples_in_the_docstrings():

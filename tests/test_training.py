@@ -231,6 +231,11 @@ def test_an_optimizer_that_a_spike_has_stopped_is_found():
         fit(Spike(), CPU)
 
 
+def test_an_infinite_weight_is_found():
+    with pytest.raises(UserError, match="diverged at step 0 of 1"):
+        fit(Line(epochs=1, batch_size=103, lr=1e39, warmup=0.0), CPU)
+
+
 def test_a_gradient_that_is_no_number_is_found_after_the_last_step(
     tmp_path, save_always
 ):
