@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from aevb import results
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -49,6 +51,12 @@ def test_every_link_leads_to_a_file(link):
 def test_every_likelihood_is_the_one_measured(run, metric):
     metrics = measured()["experiments"][run]["metrics"]
     assert shown(metrics[metric]) in README
+
+
+@pytest.mark.parametrize("metric", ["test_nll", "test_elbo"])
+def test_the_long_training_is_the_one_measured(metric):
+    found = results.benchmark("long_training")["metrics"][metric]
+    assert shown(found) in README
 
 
 def test_the_committed_results_are_of_the_source_that_is_named():
