@@ -5,7 +5,7 @@
 trains one network (784-400-20, batch 128, Adam, binary pixels drawn at each
 use) in turn by (a) a plain loop over a DataLoader with ToTensor in float32,
 (b) pythae's own trainer (`pip install pythae`), (c) `fit`, and (d) `fit` for
-half as many epochs, after which its ELBO is already that of the others, and
+half as many epochs, after which its ELBO is about that of the others, and
 writes code/aevb/measured/speed.json. Programs alternate, so that each pair of
 times is of one moment of the machine; their ratio is what is quoted. Times
 are by the wall clock, from the images on disk or in memory to the trained
