@@ -1,9 +1,9 @@
-"""The model of the likelihood chapter, wider and in a longer training.
+"""The model of the likelihood chapter, deeper and in a longer training.
 
     PYTHONPATH=code python benchmarks/long_training.py
 
-trains `vae_best` with the settings of PROFILE=gpu (an hour of a CPU; if it is
-interrupted, it goes on from its last checkpoint), measures it, and writes
+trains `vae_best` with the settings of PROFILE=gpu (half an hour of a CPU; if it
+is interrupted, it goes on from its last checkpoint), measures it, and writes
 code/aevb/measured/long_training.json, which the report quotes.
 """
 
