@@ -128,7 +128,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         BRIEF_VAE,
         gpu={
-            "epochs": 200,
+            "epochs": 260,
+            "threads": 2,
             "lr": 6e-3,
             "weight_decay": 0.15,
             "deformed": 0.6,
