@@ -197,7 +197,7 @@ DOWN, RIGHT = torch.meshgrid(PLACES, PLACES, indexing="ij")
         (math.pi / 2, 0, 0, 0, 0, 0, -DOWN, RIGHT),
         (0, 2, 0, 0, 0, 0, RIGHT + 2 * DOWN, DOWN),
         (0, 0, math.log(3), 0, 0, 0, 3 * RIGHT, 3 * DOWN),
-        (0, 0, math.log(3) / 2, math.log(3) / 2, 0, 0, 3 * RIGHT, DOWN),
+        (0, 0, HALF, HALF, 0, 0, 3 * RIGHT, DOWN),
         (math.pi / 2, 2, 0, 0, 1, 0, 1 - DOWN, RIGHT + 2 * DOWN),
         (math.pi / 2, 0, HALF, HALF, 0, 0, -DOWN, 3 * RIGHT),
         (math.pi / 2, 0, HALF, -HALF, 0, 0, -3 * DOWN, RIGHT),
