@@ -279,7 +279,7 @@ def parts(settings: VAEConfig, n: int = 60) -> dict[str, float]:
             optimizer.step()
         tick("optimizer")
         if settings.ema:
-            trainer.average.update_parameters(trainer.model)
+            trainer.move_average()
         tick("average the weights")
         clock = start
         tick("a whole step")

@@ -46,20 +46,18 @@ class FreeBits(VAETask):
 
 
 class WarmUp(VAETask):
-    """The rate's weight grows from 0 to 1 in the first 400 steps
+    """The rate's weight grows from 0 to 1 in the first half of the run
     (Sonderby et al. 2016)."""
 
-    steps = 0
+    coeff = 0.0
 
     def draw(self, rows: Tensor, share: float) -> Tensor:
-        self.steps += 1
+        self.coeff = min(2 * share, 1.0)
         return super().draw(rows, share)
 
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
         regularizer = REGULARIZERS[self.config.estimator]
-        return negative_elbo(
-            model, batch, regularizer, min(self.steps / 400, 1.0)
-        )
+        return negative_elbo(model, batch, regularizer, self.coeff)
 
 
 class Stem(nn.Module):
@@ -103,7 +101,7 @@ class ConvolutionalEncoder(VAETask):
 VARIANTS: dict[str, type[VAETask]] = {
     "the bound of two samples, doubly reparameterised": ImportanceWeighted,
     "free bits, a tenth of a nat a latent": FreeBits,
-    "KL warm-up in the first 400 steps": WarmUp,
+    "KL warm-up in the first half of the run": WarmUp,
     "convolutions before the encoder": ConvolutionalEncoder,
 }
 """A name for people, and the task that takes the report's place."""

@@ -128,13 +128,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         BRIEF_VAE,
         gpu={
-            "epochs": 260,
+            "epochs": 350,
             "threads": 2,
             "lr": 6e-3,
             "weight_decay": 0.15,
-            "deformed": 0.6,
+            "deformed": 0.7,
             "hidden_dims": (256, 256, 256, 256, 80),
-            "decoder_dims": (256,) * 8,
+            "decoder_dims": (256,) * 11,
         },
     ),
     "vae_kl": Experiment(

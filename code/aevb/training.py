@@ -16,6 +16,7 @@ global generators, whose states a checkpoint keeps; so a run that was
 interrupted ends with the same weights, bit for bit, as one that was not.
 """
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ from typing import Annotated, Any, Literal, Protocol
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from aevb import checkpoints
 from aevb.errors import Damaged, UserError
@@ -190,9 +190,10 @@ def optimizers(
     Matrices decay, biases and scales do not.
     """
     blocks = [m for m in model.modules() if isinstance(m, ResidualBlock)]
-    use_muon = config.optimizer == "muon" and blocks
     chosen = [m.weight for b in blocks for m in (b.inner, b.outer)]
-    taken = {id(w) for w in chosen} if use_muon else set()
+    if config.optimizer == "adamw":
+        chosen = []
+    taken = {id(w) for w in chosen}
     rest = [w for w in model.parameters() if id(w) not in taken]
     matrices = [w for w in rest if w.ndim > 1]
     others = [w for w in rest if w.ndim < 2]
@@ -205,7 +206,7 @@ def optimizers(
         betas=(0.9, config.beta2),
         fused=device.type in ("cpu", "cuda"),
     )
-    if not use_muon:
+    if not chosen:
         return [adamw]
     dtype = product_type(device, config.precision)
     return [adamw, Muon(chosen, config.lr, config.weight_decay, dtype=dtype)]
@@ -235,10 +236,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.rows, self.held_out = task.data(device)
         self.model = task.model().to(device)
-        self.average = AveragedModel(
-            self.model, multi_avg_fn=self._move_average
-        )
-        self.result = self.average.module if config.ema else self.model
+        self.result = copy.deepcopy(self.model) if config.ema else self.model
         self.optimizers = optimizers(self.model, config, device)
         self.steps_per_epoch = max(len(self.rows) // config.batch_size, 1)
         self.total_steps = self.steps_per_epoch * config.epochs
@@ -263,14 +261,17 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
         if self.config.ema:
-            self.average.update_parameters(self.model)
+            self.move_average()
         self._note(terms)
         self.step += 1
 
-    def _move_average(self, averages: Any, weights: Any, _count: Any) -> None:
-        """One step of the average; short at first, so that it forgets the
-        initial weights."""
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+    @torch.no_grad()
+    def move_average(self) -> None:
+        """One step of the average; short at first, so that nothing is left
+        of the initial weights."""
+        decay = min(self.config.ema, self.step / (9 + self.step))
+        averages = list(self.result.parameters())
+        weights = list(self.model.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
     def _note(self, terms: Mapping[str, Tensor]) -> None:
@@ -342,7 +343,7 @@ class Trainer:
         """Everything that the rest of the run depends on."""
         return {
             "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
+            "result": self.result.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
             "generators": generator_states(self.device),
             "sums": self.sums,
@@ -354,7 +355,7 @@ class Trainer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state` returned."""
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        self.result.load_state_dict(state["result"])
         for optimizer, kept in zip(
             self.optimizers, state["optimizers"], strict=True
         ):
