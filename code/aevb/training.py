@@ -270,8 +270,8 @@ class Trainer:
         """One step of the average; short at first, so that nothing is left
         of the initial weights."""
         decay = min(self.config.ema, self.step / (9 + self.step))
-        averages = list(self.result.parameters())
-        weights = list(self.model.parameters())
+        averages: list[Tensor] = list(self.result.parameters())
+        weights: list[Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
     def _note(self, terms: Mapping[str, Tensor]) -> None:
