@@ -290,9 +290,8 @@ def test_the_best_of_the_short_trainings_goes_on(monkeypatch):
     task = TorusWrappedTask(TorusWrappedConfig(trials=3, hidden_dims=(8,)))
     model = task.model()
     state = torch.get_rng_state()
-    task.choose(model, torch.device("cpu"))
+    task.start(model, torch.device("cpu"))
     assert torch.equal(torch.get_rng_state(), state)
-    assert model.chosen
     for mine, *others in zip(
         model.parameters(), *(r.parameters() for r in rivals), strict=True
     ):

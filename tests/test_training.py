@@ -280,6 +280,28 @@ class Drawing(Line):
         return super().loss(model, batch)
 
 
+class Started(Line):
+    """The same, with a note of each start, which sets the weights to 9."""
+
+    starts = 0
+
+    def start(self, model, device):
+        self.starts += 1
+        with torch.no_grad():
+            model.weight.fill_(9.0)
+
+
+def test_a_training_starts_once_from_what_its_task_gives(
+    tmp_path, save_always
+):
+    task = Started(lr=1e-12)
+    model, _, _ = fit(task, CPU, tmp_path)
+    expected = torch.full((1, 2), 9.0)
+    torch.testing.assert_close(model.weight.detach(), expected)
+    fit(task, CPU, tmp_path)
+    assert task.starts == 1
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.998])
 def test_a_loss_sees_what_was_drawn_and_held_out_examples_as_they_are(ema):
     task = Drawing(epochs=2, ema=ema)

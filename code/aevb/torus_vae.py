@@ -89,7 +89,6 @@ class PlainVAE(nn.Module):
             decode_dim=3,
             use_sigmoid=False,
         )
-        self.register_buffer("chosen", torch.tensor(False))
 
     def posterior(self, x: Tensor) -> Normal:
         """N(mu(x), sigma(x)^2), points (B, 3) to batch shape (B, 2)."""
@@ -119,7 +118,6 @@ class ToroidalVAE(nn.Module):
         super().__init__()
         self.encoder = mlp([3, *hidden_dims, 6])
         self.decoder = mlp([4, *hidden_dims[::-1], 3])
-        self.register_buffer("chosen", torch.tensor(False))
 
     def posterior(self, x: Tensor) -> WrappedNormal:
         """WN(mu(x), sigma(x)), points (B, 3) to batch shape (B, 2)."""
@@ -201,12 +199,7 @@ class TorusTask(training.Task):
         return cloud.to(device), self.torus.cloud(500, FRESH_SEED).to(device)
 
     def loss(self, model: Any, batch: Tensor) -> dict[str, Tensor]:
-        """Minus the ELBO, one sample a point: 0-d means in nats.
-
-        Before the first step, the contest for the weights to start from.
-        """
-        if self.config.trials > 1 and not model.chosen:
-            self.choose(model, batch.device)
+        """Minus the ELBO, one sample a point: 0-d means in nats."""
         q = model.posterior(batch)
         squared = (model.decode(q.rsample()) - batch).square().sum(dim=1)
         rmse = (squared.detach().mean() / 3).sqrt()
@@ -220,8 +213,10 @@ class TorusTask(training.Task):
             "noise": noise,
         }
 
-    def choose(self, model: Any, device: torch.device) -> None:
+    def start(self, model: Any, device: torch.device) -> None:
         """Give `model` the weights of the best of the short trainings."""
+        if self.config.trials == 1:
+            return
         best = math.inf
         with torch.random.fork_rng():
             for trial in range(self.config.trials):
@@ -236,7 +231,6 @@ class TorusTask(training.Task):
                 if history["train_loss"][-1] < best:
                     best = history["train_loss"][-1]
                     model.load_state_dict(rival.state_dict())
-        model.chosen.fill_(True)
 
     @torch.no_grad()
     def evaluate(self, model: Any) -> dict[str, Estimate]:

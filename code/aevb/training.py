@@ -114,6 +114,10 @@ class Task(Protocol):
         """Training rows, and held-out examples as `loss` takes them; the
         first axis counts them."""
 
+    def start(self, model: Any, device: torch.device) -> None:
+        """Change the fresh model's weights before the first step."""
+        return None
+
     def draw(self, rows: Tensor, share: float) -> Tensor:
         """Examples as `loss` takes them, from training rows, at a share in
         [0, 1) of the run: what is random in the data is drawn here."""
@@ -408,6 +412,8 @@ def fit(
     label = task.config.__class__.__name__.removesuffix("Config")
     with Progress(f"train {label}", trainer.total_steps, trainer.step) as bar:
         clock = saved = time.monotonic()
+        if not trainer.step:
+            task.start(trainer.model, device)
         for rows in trainer.batches():
             trainer.take_step(rows)
             bar.update()
