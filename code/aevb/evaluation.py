@@ -75,7 +75,7 @@ def mean(values: Tensor) -> Estimate:
     Raises:
         UserError: there are no values.
     """
-    values = values.double().flatten()
+    values = values.cpu().double().flatten()  # Apple's GPU has no float64
     n = len(values)
     if n == 0:
         raise UserError("cannot average over no images; give at least one")
@@ -297,7 +297,7 @@ def active_units(mu: Tensor) -> Estimate:
     A dimension is in use if Var_x(E[z | x]) > 0.01 (Burda et al. 2016,
     section 5.2).
     """
-    active = mu.double().var(dim=0) > ACTIVE
+    active = mu.cpu().double().var(dim=0) > ACTIVE
     return Estimate(int(active.sum()), None, len(mu))
 
 

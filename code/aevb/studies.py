@@ -56,9 +56,10 @@ def monte_carlo_rate(
 
     The values are independent, each with the rate as its expectation, so
     that the mean of the first k is the estimate from k samples an image.
-    No decoder is needed. Float64, and in memory independent of S.
+    No decoder is needed. Float64, which not every GPU has, so on the CPU;
+    in memory independent of S.
     """
-    mean, logvar = (h.double() for h in model.encode(x))
+    mean, logvar = (h.cpu().double() for h in model.encode(x))
     values = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -98,7 +99,7 @@ def verify_kl(
             f"samples must be at least {LEAST_SAMPLES}, not {samples}: the "
             "verdict is in standard errors"
         )
-    mean, logvar = (h.double() for h in model.encode(x))
+    mean, logvar = (h.cpu().double() for h in model.encode(x))
     analytical = -loss_KL_wo_E({"mean": mean, "logvar": logvar}).mean().item()
     values = monte_carlo_rate(model, x, samples, seed)
     found = evaluation.mean(values)
@@ -199,8 +200,9 @@ def _trace(vectors: Tensor) -> Tensor:
     """
     n = len(vectors)
     shifted = vectors - vectors[0]
-    squares = shifted.square().sum(dim=1).double().sum()
-    return (squares - shifted.sum(dim=0).square().sum() / n) / (n - 1)
+    squares = shifted.square().sum(dim=1).cpu().double().sum()
+    total = shifted.sum(dim=0).square().sum().cpu()
+    return (squares - total / n) / (n - 1)
 
 
 def gradient_variance(
