@@ -15,6 +15,8 @@ endif
 SOURCE := $(BIN)/python -c 'from aevb import results; print(results.source_hash())'
 QUIET := $(shell test -t 2 || echo --quiet)
 
+# what Apple's GPU cannot do, the CPU does
+export PYTORCH_ENABLE_MPS_FALLBACK := 1
 export KERBEROS
 export AEVB_PROFILE := $(PROFILE)
 export PYTHONPATH := code:.

@@ -51,6 +51,7 @@ TRIALS: dict[str, dict[str, Any]] = {
         "decoder_dims": (128, 128, 128, 128, 128),
     },
     "two blocks in the decoder": {"decoder_dims": (256, 256, 256)},
+    "seven blocks in the decoder": {"decoder_dims": (256,) * 8},
     "a norm after the decoder's last block": {"decoder_norm": True},
     "no blocks": {"hidden_dims": (256, 80), "decoder_dims": (256,)},
     "batch 512, half the rate": {"batch_size": 512, "lr": 0.5},
