@@ -43,15 +43,15 @@ TRIALS: dict[str, dict[str, Any]] = {
     "closed-form KL in place of sticking the landing": {"estimator": "kl"},
     "SGVB in place of sticking the landing": {"estimator": "sgvb"},
     "width 384": {
-        "hidden_dims": (384, 384, 384, 80),
-        "decoder_dims": (384, 384, 384, 384, 384),
+        "hidden_dims": (384, 384, 384, 384, 80),
+        "decoder_dims": (384,) * 8,
     },
     "width 128": {
-        "hidden_dims": (128, 128, 128, 80),
-        "decoder_dims": (128, 128, 128, 128, 128),
+        "hidden_dims": (128, 128, 128, 128, 80),
+        "decoder_dims": (128,) * 8,
     },
-    "two blocks in the decoder": {"decoder_dims": (256, 256, 256)},
-    "seven blocks in the decoder": {"decoder_dims": (256,) * 8},
+    "four blocks in the decoder": {"decoder_dims": (256,) * 5},
+    "ten blocks in the decoder": {"decoder_dims": (256,) * 11},
     "a norm after the decoder's last block": {"decoder_norm": True},
     "no blocks": {"hidden_dims": (256, 80), "decoder_dims": (256,)},
     "batch 512, half the rate": {"batch_size": 512, "lr": 0.5},
@@ -60,8 +60,9 @@ TRIALS: dict[str, dict[str, Any]] = {
     "last weights, no average": {"ema": 0.0},
     "no weight decay": {"weight_decay": 0.0},
     "weight decay three times": {"weight_decay": 3.0},
-    "20 latents": {"hidden_dims": (256, 256, 256, 40)},
-    "half of the images deformed": {"deformed": 0.5},
+    "20 latents": {"hidden_dims": (256, 256, 256, 256, 40)},
+    "no image deformed": {"deformed": 0.0},
+    "twice as many images deformed": {"deformed": 0.7},
 }
 """A name for people, and the settings that differ. `lr` and `weight_decay`
 are factors."""
@@ -148,7 +149,7 @@ def versus(test: evaluation.Bounds, base: evaluation.Bounds) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
     budget = parser.parse_args().seconds
     torch.set_num_threads(1)
     base: Any = EXPERIMENTS["vae_best"].config
