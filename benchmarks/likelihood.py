@@ -157,8 +157,10 @@ def versus(test: evaluation.Bounds, base: evaluation.Bounds) -> dict[str, Any]:
     }
 
 
-def perform(job: tuple[str, float]) -> tuple[dict[str, Any], Any]:
-    """The trial of that name, in a process of its own."""
+def perform(
+    job: tuple[str, float],
+) -> tuple[dict[str, Any], evaluation.Bounds]:
+    """The trial of a name and of seconds of processor time, on one core."""
     name, budget = job
     torch.set_num_threads(1)
     base: Any = EXPERIMENTS["vae_best"].config
