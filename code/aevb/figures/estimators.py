@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from aevb.figures import style
@@ -50,7 +51,7 @@ def kl_check(
         values: its draws, (S,) for each model.
     """
     figure, panels = style.figure(
-        3.6, 2, len(values), sharex=True, squeeze=False
+        3.2, 2, len(values), sharex=True, squeeze=False
     )
     for column, (name, draws) in enumerate(values.items()):
         exact = summary[name]["analytical"]
@@ -146,6 +147,7 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
                 va="center",
                 color=colour,
                 fontsize=7,
+                backgroundcolor="white",
             )
             continue
         axes.errorbar(
@@ -163,7 +165,7 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
 @rc_context(style.RC)
 def rate_distortion(summary: Mapping[str, Any]) -> Figure:
     """Distortion against rate for several `coeff`, and the course's."""
-    figure, axes = style.figure(3.0)
+    figure, axes = style.figure(2.4)
     points = summary["points"]
     rates = [p["rate"]["value"] for p in points]
     distortions = [p["distortion"]["value"] for p in points]
@@ -176,6 +178,7 @@ def rate_distortion(summary: Mapping[str, Any]) -> Figure:
             (rate, distortion),
             (5, 5),
             textcoords="offset points",
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )
     best = min(r + d for r, d in zip(rates, distortions, strict=True))
     low, high = axes.get_xlim()

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -210,7 +211,7 @@ def image_grids(
         titles: what to write above, instead of the grids' own titles.
     """
     rows = (len(panels) + 1) // 2
-    figure, all_axes = style.figure(3.25 * rows, rows, 2, squeeze=False)
+    figure, all_axes = style.figure(3.1 * rows, rows, 2, squeeze=False)
     for axes in all_axes.flat[len(panels) :]:
         axes.remove()
     names = titles or [grid.title for grid, _ in panels]
@@ -227,9 +228,10 @@ def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
     upwards = images.reshape(n, n, -1).flip(0).flatten(0, 1)
     show(axes, tile(upwards, n))
     centres = (np.arange(n) + 0.5) * SIDE - 0.5
-    axes.set_xticks(centres, [_number(v) for v in grid.columns])
-    axes.set_yticks(centres[::-1], [_number(v) for v in grid.rows])
-    axes.tick_params(length=0, labelsize=6)
+    few = sorted({0, n // 4, n - 1 - n // 4, n - 1})  # labels need room
+    axes.set_xticks(centres[few], [_number(grid.columns[i]) for i in few])
+    axes.set_yticks(centres[::-1][few], [_number(grid.rows[i]) for i in few])
+    axes.tick_params(length=0)
     axes.set_xlabel(grid.names[0])
     axes.set_ylabel(grid.names[1])
 
@@ -244,36 +246,52 @@ def latent_planes(
 ) -> Figure:
     """Codes coloured by digit, with the square [-half, half]^2.
 
+    Each digit stands at the median of its codes; the axes leave out the
+    outermost 1% of the codes.
+
     Args:
         codes: latent points (N, 2) under the title of their panel.
         labels: the digits, (N,).
     """
-    n = len(codes)
-    figure, panels = style.figure(3.4, 1, n, squeeze=False)
+    figure, panels = style.figure(2.9, 1, len(codes), squeeze=False)
     for axes, (title, z) in zip(panels[0], codes.items(), strict=True):
-        z = flat(z)
-        colours = np.array(style.DIGITS)[labels.cpu().numpy()]
-        axes.scatter(
-            *z.T, s=1.5, c=colours, alpha=0.5, linewidths=0, rasterized=True
-        )
+        plane(axes, z, labels)
         axes.add_patch(
             Rectangle(
                 (-half, -half), 2 * half, 2 * half, fill=False, linewidth=1
             )
         )
-        axes.set_aspect("equal", "datalim")
         axes.set_title(title)
-        axes.set_xlabel("$z_1$")
-        axes.set_ylabel("$z_2$")
-    handles = [
-        Line2D([], [], marker="o", ls="", ms=4, color=colour, label=str(digit))
-        for digit, colour in enumerate(style.DIGITS)
-    ]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=10,
-        handletextpad=0.1,
-        columnspacing=1.0,
-    )
     return figure
+
+
+def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
+    """Codes (N, 2) of digits (N,), each digit named where it lies."""
+    z, digits = flat(codes), labels.cpu()
+    colours = np.array(style.DIGITS)[digits.numpy()]
+    axes.scatter(
+        z[:, 0],
+        z[:, 1],
+        s=1.5,
+        c=colours,
+        alpha=0.5,
+        linewidths=0,
+        rasterized=True,
+    )
+    for digit in digits.unique().tolist():
+        z1, z2 = z[digits == digit].median(dim=0).values.tolist()
+        axes.annotate(
+            str(digit),
+            (z1, z2),
+            ha="center",
+            va="center",
+            weight="bold",
+            color=style.DIGITS[digit],
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        )
+    low, high = z.quantile(torch.tensor([0.005, 0.995]), dim=0)
+    axes.set_xlim(float(low[0]), float(high[0]))
+    axes.set_ylim(float(low[1]), float(high[1]))
+    axes.set_aspect("equal", "datalim")
+    axes.set_xlabel("$z_1$")
+    axes.set_ylabel("$z_2$")

@@ -1,0 +1,126 @@
+r"""The cells of report.qmd that define what a question asks for.
+
+A chunk whose label begins with `code-` holds definitions of this package, so
+that the document shows, runs and hands in the code itself. They are the
+package's own: `differences` compares the syntax trees without docstrings and
+comments, and `sync` writes the package's text into the document, each
+docstring cut to its first line.
+
+A cell may define a method by its name alone, `def reparameterize(self, ...)`,
+and bind it below, `VAE.reparameterize = reparameterize`; it is compared with
+that method. What a cell holds besides definitions stays as it is.
+
+    python -m aevb.cells report.qmd
+"""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+CHUNK = re.compile(
+    r"^```\{python\}\n#\| label: (code-[\w-]+)\n((?:#\|[^\n]*\n)*)(.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def bare(node: ast.AST) -> str:
+    """A syntax tree as text, without its docstrings."""
+    tree = ast.parse(ast.unparse(node))
+    for inner in ast.walk(tree):
+        if isinstance(inner, Definition) and ast.get_docstring(inner):
+            inner.body = inner.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def library() -> dict[str, tuple[str, Definition]]:
+    """The file and the definition of each function, class and method.
+
+    Methods go by `Class.method`. Names that begin with an underscore are
+    left out.
+    """
+    found: dict[str, tuple[str, Definition]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text("utf-8")
+        for node in ast.parse(text).body:
+            if not isinstance(node, Definition) or node.name[0] == "_":
+                continue
+            found[node.name] = text, node
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef):
+                    found[f"{node.name}.{inner.name}"] = text, inner
+    return found
+
+
+def definitions(cell: str) -> dict[str, Definition]:
+    """The definitions of a cell, methods by `Class.method`."""
+    body = ast.parse(cell).body
+    bound = {
+        node.value.id: ast.unparse(node.targets[0])
+        for node in body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Name)
+        and isinstance(node.targets[0], ast.Attribute)
+    }
+    nodes = [node for node in body if isinstance(node, Definition)]
+    return {bound.get(node.name, node.name): node for node in nodes}
+
+
+def shown(text: str, node: Definition) -> str:
+    """The source of a definition, each docstring cut to its first line."""
+    lines = text.splitlines()
+    nodes = [n for n in ast.walk(node) if isinstance(n, Definition)]
+    documented = [n for n in nodes if ast.get_docstring(n)]
+    end = node.end_lineno or node.lineno
+    for inner in sorted(documented, key=lambda n: -n.lineno):
+        words = inner.body[0]
+        assert words.end_lineno
+        first = (ast.get_docstring(inner) or "").splitlines()[0]
+        raw = "r" if "\\" in first else ""
+        cut = " " * words.col_offset + f'{raw}"""{first}"""'
+        lines[words.lineno - 1 : words.end_lineno] = [cut]
+        end -= words.end_lineno - words.lineno
+    start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    kept = lines[start - 1 : end]
+    indent = node.col_offset
+    return "\n".join(line[indent:] for line in kept)
+
+
+def differences(document: str) -> list[str]:
+    """What the cells define otherwise than the package does, in sentences."""
+    known, found = library(), []
+    for label, _, cell in CHUNK.findall(document):
+        for name, node in definitions(cell).items():
+            if name not in known:
+                found.append(f"{label}: aevb defines no {name}")
+            elif bare(node) != bare(known[name][1]):
+                found.append(f"{label}: {name} is not aevb's; run make sync")
+    return found
+
+
+def sync(document: str) -> str:
+    """The document with the package's definitions in its cells."""
+    known = library()
+
+    def renewed(match: re.Match[str]) -> str:
+        label, options, cell = match.groups()
+        lines = cell.splitlines()
+        found = definitions(cell)
+        for name, node in reversed(found.items()):
+            if name in known:
+                start = min(
+                    [node.lineno, *(d.lineno for d in node.decorator_list)]
+                )
+                text = shown(*known[name]).splitlines()
+                lines[start - 1 : node.end_lineno] = text
+        body = "\n".join(lines).rstrip()
+        return f"```{{python}}\n#| label: {label}\n{options}{body}\n```"
+
+    return CHUNK.sub(renewed, document)
+
+
+if __name__ == "__main__":
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(sync(path.read_text("utf-8")), "utf-8")

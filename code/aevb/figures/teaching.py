@@ -1,0 +1,158 @@
+"""Pictures of an idea: the gap of the bound, and the path of a gradient.
+
+Both are drawn from the model that is solved by hand, so every length in them
+is a number of that model.
+"""
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from torch.distributions import Normal
+
+from aevb.figures import style
+from aevb.linear_gaussian import LinearGaussian
+
+
+@rc_context(style.RC)
+def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
+    """The posterior and some encoders, and log p(x) as ELBO plus divergence.
+
+    Each bar runs from the ELBO of one encoder q to log p(x); its length is
+    the divergence KL(q || p(z | x)).
+    """
+    figure, (left, right) = style.figure(2.1, 1, 2)
+    z = torch.linspace(-1.5, 2.5, 400)
+    posterior = model.posterior(x)
+    density = posterior.log_prob(z).exp()
+    left.fill_between(z, density, color=style.GREY, alpha=0.4, lw=0)
+    peak = density.max().item()
+    left.text(posterior.mean.item(), 0.4 * peak, "p(z|x)", ha="center")
+    evidence = model.log_evidence(x).item()
+    colours = (style.BLUE, style.ORANGE, style.GREEN)
+    for i, (q, colour) in enumerate(zip(encoders, colours, strict=True)):
+        left.plot(z, q.log_prob(z).exp(), color=colour)
+        elbo = model.elbo(x, q).item()
+        right.barh(i, evidence - elbo, left=elbo, color=colour, height=0.55)
+        right.annotate(
+            f"ELBO {elbo:.2f},  KL {evidence - elbo:.2f}",
+            (elbo, i),
+            (-4, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+        )
+    left.set_xlabel("z")
+    left.set_ylabel("density")
+    right.axvline(evidence, color=style.BLACK)
+    low = min(model.elbo(x, q).item() for q in encoders)
+    right.set_xlim(low - 0.9 * (evidence - low) - 0.4, evidence + 0.05)
+    right.set_ylim(len(encoders) - 0.5, -0.5)
+    right.set_yticks(range(len(encoders)), ["$q_1$", "$q_2$", "$q_3$"])
+    right.tick_params(axis="y", length=0)
+    for label, colour in zip(right.get_yticklabels(), colours, strict=True):
+        label.set_color(colour)
+    right.set_xlabel("nats")
+    right.set_title(f"log p(x) = {evidence:.2f}", loc="right")
+    return figure
+
+
+@rc_context(style.RC)
+def reparameterisation(
+    model: LinearGaussian, x: float, q: Normal, draws: int = 100_000
+) -> Figure:
+    """Where a gradient can pass, and the spread of two estimates of it.
+
+    Left, middle: the sample as a random node, and as a function of noise.
+    Right: draws of the gradient by mu of E_q[log p(x | z)], without and with
+    reparameterisation, with their standard deviations.
+    """
+    figure, (blocked, passing, spread) = style.figure(
+        2.2, 1, 3, width_ratios=[1, 1, 1.15]
+    )
+    _graph(blocked, False)
+    _graph(passing, True)
+    found = model.gradients(x, q, draws)
+    edges = np.linspace(-25, 25, 101)
+    for name, label, colour in (
+        ("score", "score function", style.ORANGE),
+        ("path", "reparameterised", style.BLUE),
+    ):
+        values = found[name].numpy()
+        spread.hist(
+            values,
+            edges,
+            density=True,
+            histtype="stepfilled",
+            alpha=0.55,
+            color=colour,
+            label=f"{label}, s.d. {values.std():.1f}",
+        )
+    mean = model.w * (x - model.w * q.mean.item()) / model.s**2
+    spread.axvline(mean, color=style.BLACK, lw=0.8)
+    spread.set_xlabel("one draw of the gradient by $\\mu$")
+    spread.set_yticks([])
+    spread.spines["left"].set_visible(False)
+    spread.set_ylim(0, 1.5 * spread.get_ylim()[1])
+    spread.legend(loc="upper center")
+    return figure
+
+
+def _graph(axes: Axes, passing: bool) -> None:
+    """The computation from mu and sigma to the loss, and the way back."""
+    style.bare(axes)
+    axes.set_xlim(0, 10)
+    axes.set_ylim(0, 10)
+    title = "$z = \\mu + \\sigma\\epsilon$" if passing else "$z \\sim q$"
+    axes.set_title(title)
+    _node(axes, 2.2, 2, "$\\mu, \\sigma$", False)
+    _node(axes, 5, 5.2, "$z$", not passing)
+    _node(axes, 7.8, 8.4, "loss", False)
+    way = {"arrowstyle": "-|>", "color": style.BLACK, "shrinkA": 12}
+    back = {**way, "color": style.BLUE, "ls": "--"}
+    for (x0, y0), (x1, y1) in (((2.2, 2), (5, 5.2)), ((5, 5.2), (7.8, 8.4))):
+        axes.annotate("", (x1, y1), (x0, y0), arrowprops=way | {"shrinkB": 12})
+        open_way = passing or y0 > 3
+        if open_way:
+            axes.annotate(
+                "",
+                (x0 + 0.9, y0 - 0.2),
+                (x1 + 0.9, y1 - 0.2),
+                arrowprops=back | {"shrinkB": 12},
+            )
+    if passing:
+        _node(axes, 1.6, 7.4, "$\\epsilon$", True)
+        axes.annotate(
+            "", (5, 5.2), (1.6, 7.4), arrowprops=way | {"shrinkB": 12}
+        )
+        note = "the gradient passes through z"
+    else:
+        axes.text(
+            4.9,
+            2.9,
+            "\N{MULTIPLICATION SIGN}",
+            color=style.ORANGE,
+            fontsize=14,
+        )
+        note = "the gradient ends at z"
+    axes.text(5, 0.1, note, ha="center", color=style.BLUE, fontsize=7.5)
+
+
+def _node(axes: Axes, x: float, y: float, text: str, random: bool) -> None:
+    """A box; a round grey one for what is drawn at random."""
+    shape = "round,pad=0.1,rounding_size=0.9" if random else "square,pad=0.1"
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - 1.1, y - 0.8),
+            2.2,
+            1.6,
+            boxstyle=shape,
+            facecolor="#DDDDDD" if random else "white",
+            edgecolor=style.BLACK,
+            lw=0.8,
+            zorder=2,
+        )
+    )
+    axes.text(x, y, text, ha="center", va="center", zorder=3)
