@@ -292,6 +292,6 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
     low, high = z.quantile(torch.tensor([0.005, 0.995]), dim=0)
     axes.set_xlim(float(low[0]), float(high[0]))
     axes.set_ylim(float(low[1]), float(high[1]))
-    axes.set_aspect("equal", "datalim")
+    axes.set_aspect("equal")
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
