@@ -35,9 +35,9 @@ from torchvision import datasets, transforms
 from aevb import data, evaluation, results, training
 from aevb.checkpoints import write_json
 from aevb.experiments import EXPERIMENTS
-from aevb.mnist import PIXELS, VAEConfig, VAETask, binary_test_images
 from aevb.models import VAE
 from aevb.objectives import negative_elbo
+from aevb.tasks import PIXELS, VAEConfig, VAETask, binary_test_images
 
 TARGET = Path("code/aevb/measured/speed.json")
 CPU = torch.device("cpu")

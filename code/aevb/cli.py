@@ -21,8 +21,8 @@ from tqdm import tqdm
 from aevb import data, experiments, results, studies, training
 from aevb.errors import UserError
 from aevb.evaluation import Estimate
-from aevb.mnist import VAEConfig, binary_test_images
 from aevb.progress import Progress
+from aevb.tasks import VAEConfig, binary_test_images
 
 
 def show(estimate: Estimate) -> str:

@@ -37,7 +37,7 @@ from aevb import checkpoints, locks, studies, training
 from aevb.data import FILES
 from aevb.errors import Damaged, UserError
 from aevb.evaluation import Estimate
-from aevb.mnist import AEConfig, AETask, VAEConfig, VAETask
+from aevb.tasks import AEConfig, AETask, VAEConfig, VAETask
 from aevb.torus_vae import (
     TorusPlainConfig,
     TorusPlainTask,
