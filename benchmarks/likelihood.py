@@ -27,7 +27,8 @@ from aevb import data, evaluation, results
 from aevb.checkpoints import write_json
 from aevb.experiments import EXPERIMENTS
 from aevb.models import VAE
-from aevb.tasks import VAEConfig, VAETask, binary_test_images
+from aevb.settings import VAEConfig
+from aevb.tasks import VAETask, binary_test_images
 from aevb.training import Trainer
 
 MEASURED = Path("code/aevb/measured")

@@ -37,7 +37,8 @@ from aevb.checkpoints import write_json
 from aevb.experiments import EXPERIMENTS
 from aevb.models import VAE
 from aevb.objectives import negative_elbo
-from aevb.tasks import PIXELS, VAEConfig, VAETask, binary_test_images
+from aevb.settings import VAEConfig
+from aevb.tasks import PIXELS, VAETask, binary_test_images
 
 TARGET = Path("code/aevb/measured/speed.json")
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ import torch
 from aevb import evaluation, experiments, results
 from aevb.errors import UserError
 from aevb.experiments import Experiment, Study
-from aevb.training import Config
+from aevb.settings import Config
 from test_training import Line
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aevb import cli, data, evaluation, experiments, training
 from aevb.experiments import Experiment
-from aevb.training import Config
+from aevb.settings import Config
 from test_training import Line
 
 GO = Path(os.environ["TOY_GO"])
