@@ -5,7 +5,7 @@ asks for help, answers at once. No setting's code enters the key of a run:
 its values do.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -33,6 +33,8 @@ class Config(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False
     )
+    judged_by: ClassVar[tuple[str, ...]] = ()
+    """Settings of the evaluation alone: no weight depends on them."""
 
     epochs: Count = 20
     """Passes over the training data."""
@@ -70,15 +72,15 @@ class Config(BaseModel):
             raise UserError(_explain(type(self), error)) from None
         if (there_are := self.examples()) is None:
             return
-        for name, asked in (
-            ("train_size", self.train_size),
-            ("batch_size", self.batch_size),
+        used = self.train_size or there_are
+        for field, asked, most in (
+            ("train_size", self.train_size, there_are),
+            ("batch_size", self.batch_size, used),
         ):
-            most = self.train_size if name == "batch_size" else 0
-            if asked > (most or there_are):
+            if asked > most:
                 raise UserError(
-                    f"{name}: there are {most or there_are} training "
-                    f"examples, fewer than {asked}"
+                    f"{field}: there are {most} training examples, fewer "
+                    f"than {asked}"
                 )
 
     def examples(self) -> int | None:
@@ -125,6 +127,8 @@ class AEConfig(MnistConfig):
 class VAEConfig(MnistConfig):
     """Settings of a VAE on binary MNIST."""
 
+    judged_by = ("importance_samples", "test_size")
+
     epochs: Count = 80
     batch_size: Count = 512
     weight_decay: float = Field(default=0.1, ge=0)
@@ -168,6 +172,8 @@ class VAEConfig(MnistConfig):
 
 class TorusConfig(Config):
     """Settings that both models of the torus share."""
+
+    judged_by = ("pairs",)
 
     epochs: Count = 150
     batch_size: Count = 500

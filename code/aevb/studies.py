@@ -23,13 +23,8 @@ from aevb.errors import UserError
 from aevb.models import VAE
 from aevb.objectives import loss_KL_wo_E, loss_SGVB
 from aevb.progress import Progress
-from aevb.tasks import (
-    PIXELS,
-    REGULARIZERS,
-    VAEConfig,
-    VAETask,
-    binary_test_images,
-)
+from aevb.settings import VAEConfig
+from aevb.tasks import PIXELS, REGULARIZERS, VAETask, binary_test_images
 from aevb.training import fit, resolve_device
 
 TOLERANCE = 5.0
