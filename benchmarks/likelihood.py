@@ -26,8 +26,9 @@ from variants import VARIANTS
 from aevb import data, evaluation, results
 from aevb.checkpoints import write_json
 from aevb.experiments import EXPERIMENTS
-from aevb.mnist import VAEConfig, VAETask, binary_test_images
 from aevb.models import VAE
+from aevb.settings import VAEConfig
+from aevb.tasks import VAETask, binary_test_images
 from aevb.training import Trainer
 
 MEASURED = Path("code/aevb/measured")

@@ -10,7 +10,7 @@ and writes code/aevb/measured/long_training.json, which the report quotes.
 import os
 from pathlib import Path
 
-from aevb import experiments, results
+from aevb import results, runs
 from aevb.checkpoints import write_json
 
 TARGET = Path("code/aevb/measured/long_training.json")
@@ -18,7 +18,7 @@ TARGET = Path("code/aevb/measured/long_training.json")
 
 def main() -> None:
     os.environ["AEVB_PROFILE"] = "gpu"
-    found = results.summary(experiments.run("vae_best"))
+    found = results.summary(runs.run("vae_best"))
     write_json(TARGET, {**found, "provenance": results.provenance()})
 
 

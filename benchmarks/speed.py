@@ -32,12 +32,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from aevb import data, evaluation, results, training
+from aevb import data, evaluation, mnist_files, results, training
 from aevb.checkpoints import write_json
 from aevb.experiments import EXPERIMENTS
-from aevb.mnist import PIXELS, VAEConfig, VAETask, binary_test_images
 from aevb.models import VAE
 from aevb.objectives import negative_elbo
+from aevb.settings import VAEConfig
+from aevb.tasks import PIXELS, VAETask, binary_test_images
 
 TARGET = Path("code/aevb/measured/speed.json")
 CPU = torch.device("cpu")
@@ -70,7 +71,7 @@ def plane() -> VAEConfig:
 
 def grey_images() -> datasets.MNIST:
     """torchvision's data set, as its tutorials use it."""
-    data.fetch()
+    mnist_files.fetch()
     return datasets.MNIST(
         data.raw_folder().parents[1], transform=transforms.ToTensor()
     )

@@ -17,7 +17,8 @@ import torch
 
 from aevb import training
 from aevb.checkpoints import write_json
-from aevb.torus_vae import TorusWrappedConfig, TorusWrappedTask
+from aevb.settings import TorusWrappedConfig
+from aevb.torus_vae import TorusWrappedTask
 
 TARGET = Path("code/aevb/measured/torus_seeds.json")
 RATIOS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)

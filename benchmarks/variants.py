@@ -7,13 +7,13 @@ them; none brought enough for its cost to be part of the report's code.
 import torch
 from torch import Tensor, nn
 
-from aevb.mnist import REGULARIZERS, VAETask
 from aevb.models import VAE, mlp
 from aevb.objectives import (
     bernoulli_log_likelihood,
     log_normal_pdf,
     negative_elbo,
 )
+from aevb.tasks import REGULARIZERS, VAETask
 
 
 class ImportanceWeighted(VAETask):

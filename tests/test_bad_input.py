@@ -20,7 +20,7 @@ from aevb import checkpoints, cli, data, experiments, results, studies
 from aevb.errors import UserError
 from aevb.experiments import Experiment, Study
 from aevb.figures import latent
-from aevb.training import Config
+from aevb.settings import Config
 from press import __main__ as press_main
 from test_data import IMAGES, no_source, small  # noqa: F401
 from test_data import write as write_data

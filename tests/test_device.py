@@ -23,7 +23,7 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from aevb import evaluation, experiments, training
+from aevb import evaluation, experiments, profiles, training
 
 GPU = torch.device("cuda")
 ON_GPU = {n: e for n, e in experiments.EXPERIMENTS.items() if "torus" not in n}
@@ -95,7 +95,7 @@ def pretended(*modes):
 
 
 def configured(name, **fields):
-    experiment, config = experiments.configure(name, **fields)
+    experiment, config = profiles.configure(name, **fields)
     return experiment.task(config)
 
 

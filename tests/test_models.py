@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from aevb import mnist, models, objectives
+from aevb import models, objectives, tasks
 from aevb.models import AE, VAE, ResidualBlock, SkipNetwork, mlp
 
 mpl.use("agg")
@@ -112,7 +112,7 @@ def test_a_vae_of_images_starts_at_their_mean(skips):
     model = VAE(784, [8, 8, 6], decoder_skips=skips)
     grey = torch.randint(0, 256, (9, 784), dtype=torch.uint8)
     grey[:, :5] = 0
-    mnist.start_at_mean(model, grey)
+    tasks.start_at_mean(model, grey)
     *_, last = (m for m in model.decoder.modules() if hasattr(m, "weight"))
     if skips:
         last = model.decoder.layers[-1]

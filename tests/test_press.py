@@ -54,7 +54,7 @@ A banner before the first chapter.
 #| include: false
 import matplotlib.pyplot as plt
 from IPython.display import Markdown
-from press.page import listing, number, table
+from aevb.report import listing, number, table
 from toy import long_line
 hidden = 40
 ```

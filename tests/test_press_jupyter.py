@@ -30,7 +30,7 @@ title: t
 #| include: false
 import aevb, press, proofs
 from aevb import results
-from press.page import listing, table
+from aevb.report import listing, table
 from proofs import record
 ```
 
@@ -184,9 +184,9 @@ import sys
 for name in ("nbformat", "nbclient", "yaml", "pypandoc", "typst", "pypdf"):
     sys.modules[name] = None
 import proofs, proofs.record
-from aevb import evaluation, experiments, results, studies, torus_vae
+from aevb import evaluation, report, results, runs, studies, torus_vae
 from aevb.figures import estimators, latent, likelihood, torus
-from press import jupyter, page
+from press import jupyter
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

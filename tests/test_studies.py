@@ -6,10 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from aevb import data, objectives, studies
-from aevb import mnist as aevb_mnist
+from aevb import data, objectives, studies, tasks
 from aevb.errors import UserError
-from aevb.mnist import PIXELS, VAEConfig, VAETask
 from aevb.models import VAE
 from aevb.studies import (
     encoder_gradients,
@@ -18,6 +16,7 @@ from aevb.studies import (
     total_variance,
     verify_kl,
 )
+from aevb.tasks import PIXELS, VAEConfig, VAETask
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def mnist(monkeypatch):
         return data.Split(images.to(torch.uint8), torch.arange(n) % 10)
 
     small = data.Mnist(split(64), split(32))
-    for module in ("aevb.mnist", "aevb.studies"):
+    for module in ("aevb.tasks", "aevb.studies"):
         monkeypatch.setattr(f"{module}.load_mnist", lambda device: small)
 
 
@@ -214,7 +213,7 @@ def test_rate_distortion_measures_each_coeff(mnist):
 
 def test_a_vae_on_mnist_starts_at_the_mean_training_image(mnist):
     model = VAETask(VAEConfig(hidden_dims=(8, 4))).model()
-    grey = aevb_mnist.load_mnist("cpu").train.images.float() / 255
+    grey = tasks.load_mnist("cpu").train.images.float() / 255
     found = torch.sigmoid(model.decoder[-1].bias)
     torch.testing.assert_close(found, grey.mean(dim=0).clamp(1e-3, 1 - 1e-3))
 
@@ -226,7 +225,7 @@ def test_a_vae_on_mnist_starts_at_the_mean_training_image(mnist):
 def test_fewer_images_are_deformed_at_the_end(
     deformed, share, expected, monkeypatch
 ):
-    monkeypatch.setattr(aevb_mnist, "deform", lambda rows: 255 - rows)
+    monkeypatch.setattr(tasks, "deform", lambda rows: 255 - rows)
     task = VAETask(VAEConfig(deformed=deformed))
     rows = torch.zeros(100, PIXELS, dtype=torch.uint8)
     rows[:, 0] = 255

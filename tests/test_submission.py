@@ -40,7 +40,7 @@ press:
 #| label: setup
 #| include: false
 import matplotlib.pyplot as plt
-from press.page import listing, table
+from aevb.report import listing, table
 from aevb import models, objectives, studies, torus_vae
 ```
 

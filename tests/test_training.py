@@ -12,7 +12,8 @@ import torch
 from aevb import checkpoints, training
 from aevb.errors import UserError
 from aevb.models import mlp
-from aevb.training import Config, Task, fit
+from aevb.settings import Config
+from aevb.training import Task, fit
 
 CPU = torch.device("cpu")
 

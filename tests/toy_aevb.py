@@ -7,9 +7,9 @@ import os
 import time
 from pathlib import Path
 
-from aevb import cli, data, evaluation, experiments, training
+from aevb import cli, evaluation, experiments, mnist_files, training
 from aevb.experiments import Experiment
-from aevb.training import Config
+from aevb.settings import Config
 from test_training import Line
 
 GO = Path(os.environ["TOY_GO"])
@@ -34,11 +34,11 @@ class Slow(Line):
 training.CHECKPOINT_SECONDS = 0.05
 CONFIG = Config(epochs=40, batch_size=10, threads=1)
 experiments.EXPERIMENTS = {
-    "one": Experiment(Slow, CONFIG, {}),
-    "two": Experiment(Slow, CONFIG, {}),
+    "one": Experiment("toy_aevb:Slow", CONFIG, {}),
+    "two": Experiment("toy_aevb:Slow", CONFIG, {}),
 }
 experiments.STUDIES = {}
-data.fetch = lambda: None
+mnist_files.fetch = lambda: None
 
 if __name__ == "__main__":
     cli.main()

@@ -1,12 +1,14 @@
 """`python -m aevb`, and what the console script `aevb` calls.
 
-PyTorch takes seconds to import; a Ctrl-C in that time is met here.
+A Ctrl-C while modules are imported, and a module that Python cannot read,
+are met here.
 """
 
 import sys
 
 
 def main() -> None:
+    """Run the command line."""
     try:
         from aevb import cli
 
@@ -14,6 +16,13 @@ def main() -> None:
     except KeyboardInterrupt:
         print("aevb: stopped before anything was begun", file=sys.stderr)
         sys.exit(130)
+    except SyntaxError as error:
+        print(
+            f"aevb: {error.filename}, line {error.lineno}, is not Python: "
+            f"{error.msg}; mend it and run the same command",
+            file=sys.stderr,
+        )
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Nested state on disk without pickle: safetensors and JSON.
 
 A state is a tree of dicts and lists whose leaves are tensors or JSON
-values. The tensors go into a safetensors file; the tree, with the tensors'
-names in their places, into its metadata, with a digest of both. A file is
-written beside its place, synced and renamed, and so is its name, so that
-after a kill, a full disk or a loss of power it is whole or as it was.
+values. The tensors go into a safetensors file, each named by its path in the
+tree; the tree, with these names in the tensors' places, into its metadata,
+with a digest of both. A file is written beside its place, synced and renamed,
+and so is its name, so that after a kill, a full disk or a loss of power it is
+whole or as it was.
 """
 
 import hashlib
@@ -80,16 +81,20 @@ def save(path: Path, state: Any) -> None:
     """Write a tree of tensors and JSON values."""
     tensors: dict[str, Tensor] = {}
 
-    def strip(node: Any) -> Any:
+    def strip(node: Any, *place: Any) -> Any:
         if isinstance(node, Tensor):
-            name = str(len(tensors))
+            name = "/".join(map(str, place))
+            if name in tensors:
+                raise ValueError(f"two tensors have the path {name}")
             tensors[name] = node.detach().cpu().contiguous()
             return {_TENSOR: name}
         if isinstance(node, dict):
             # JSON has string keys only; an optimizer's are numbers
-            return {"items": [[k, strip(v)] for k, v in node.items()]}
+            return {
+                "items": [[k, strip(v, *place, k)] for k, v in node.items()]
+            }
         if isinstance(node, (list, tuple)):
-            return [strip(v) for v in node]
+            return [strip(v, *place, i) for i, v in enumerate(node)]
         return node
 
     tree = json.dumps(strip(state))
@@ -101,8 +106,9 @@ def save(path: Path, state: Any) -> None:
 def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of a tree's text and of its tensors' bytes, in their order."""
     digest = hashlib.sha256(tree.encode())
-    for tensor in tensors.values():
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    for name in sorted(tensors):
+        content = tensors[name].reshape(-1).view(torch.uint8)
+        digest.update(content.numpy().data)
     return digest.hexdigest()
 
 
@@ -115,8 +121,8 @@ def load(path: Path) -> Any:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
-            names = map(str, range(len(file.keys())))
             # copies: the file is mapped, and may change under its tensors
+            names = file.keys()
             tensors = {name: file.get_tensor(name).clone() for name in names}
         if metadata["sha256"] != _digest(metadata["tree"], tensors):
             raise ValueError("its digest is another")

@@ -1,4 +1,8 @@
-"""The command line: `aevb train ae --epochs 5`, `aevb verify-kl`."""
+"""The command line: `aevb train ae --epochs 5`, `aevb verify-kl`.
+
+PyTorch, and what needs it, is imported once the arguments are known to be
+right.
+"""
 
 import functools
 import io
@@ -6,26 +10,22 @@ import os
 import re
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
-from multiprocessing import active_children, get_context, resource_tracker
-from typing import Any, Literal, cast
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-import torch
 import tyro
-from tqdm import tqdm
 
-from aevb import data, experiments, results, studies, training
+from aevb import experiments, mnist_files, profiles
 from aevb.errors import UserError
-from aevb.evaluation import Estimate
-from aevb.mnist import VAEConfig, binary_test_images
-from aevb.progress import Progress
+
+if TYPE_CHECKING:
+    from aevb.evaluation import Estimate
+    from aevb.runs import Run
 
 
-def show(estimate: Estimate) -> str:
+def show(estimate: "Estimate") -> str:
     """`130.42 +- 0.26 (n = 10000)`."""
     error = estimate.standard_error
     if error is None:
@@ -33,7 +33,7 @@ def show(estimate: Estimate) -> str:
     return f"{estimate.value:.5g} +- {error:.2g} (n = {estimate.n})"
 
 
-def report(run: experiments.Run) -> None:
+def report(run: "Run") -> None:
     print(f"{run.name}: {run.seconds:.1f} s, key {run.key}")
     for name, estimate in run.metrics.items():
         print(f"  {name:24} {show(estimate)}")
@@ -41,7 +41,7 @@ def report(run: experiments.Run) -> None:
 
 def train(name: str, settings: list[str]) -> None:
     """Train one experiment with its own settings as options, or find it."""
-    config = experiments.configure(name)[1]
+    config = profiles.configure(name)[1]
     with one_line_faults():
         changed = tyro.cli(
             type(config),
@@ -50,106 +50,55 @@ def train(name: str, settings: list[str]) -> None:
             prog=f"aevb train {name}",
             description=f"Train {name!r}, or find its finished run.",
         )
-    report(experiments.run(name, **changed.model_dump()))
+    from aevb import runs
+
+    report(runs.run(name, **changed.model_dump()))
 
 
 def train_all() -> None:
     """Train every experiment, measure every study, write the numbers."""
-    data.fetch()
-    at_once(experiments.run, experiments.EXPERIMENTS)
-    at_once(experiments.study, experiments.STUDIES)
-    runs = [experiments.run(name) for name in experiments.EXPERIMENTS]
-    summaries = {
-        name: experiments.study(name)["summary"]
-        for name in experiments.STUDIES
-    }
-    results.write(runs, summaries)
-    for run in runs:
+    check_shown()
+    kept = f"{profiles.runs_folder()}{os.sep}"
+    print(f"profile {profiles.profile()}; what is done is kept in {kept}")
+    sys.stdout.flush()
+    mnist_files.fetch()
+    from aevb import results, runs, workers
+
+    if jobs := workers.missing():
+        names = ", ".join(name for _, name in jobs)
+        print(f"to do: {names}; {workers.estimate(jobs)}", flush=True)
+        workers.make(jobs)
+    finished = [runs.run(name) for name in experiments.EXPERIMENTS]
+    studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
+    results.write(finished, studies)
+    for run in finished:
         report(run)
     print(f"every number is in {results.PATH}")
 
 
-def at_once(get: Callable[[str], Any], names: Iterable[str]) -> None:
-    """Make all results of these names, each in a process of one thread.
-
-    On a GPU they take turns. What is made already is only looked at.
+def check_shown() -> None:
+    """Refuse latent sizes that the figures of the report cannot show.
 
     Raises:
-        UserError: one of them failed; the others are stopped, and go on
-            from their checkpoints at the next call.
+        UserError: names the experiment and the setting.
     """
-    on_gpu = training.resolve_device("auto").type != "cpu"
-    with workers(1 if on_gpu else os.cpu_count()) as pool:
-        with _interrupts_held():
-            making = {pool.submit(_make, get.__name__, n): n for n in names}
-        with Progress(f"{get.__name__} all", len(making)) as bar:
-            for done in as_completed(making):
-                done.result()
-                bar.update()
-
-
-@contextmanager
-def workers(number: int | None) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with this block, at once where it is left early.
-
-    Raises:
-        UserError: one of them was killed.
-    """
-    pool = ProcessPoolExecutor(
-        number, mp_context=get_context("spawn"), initializer=_in_turn
-    )
-    try:
-        yield pool
-    except BrokenProcessPool:
-        raise UserError(
-            "a process was killed (is there too little memory?); what was "
-            f"done is kept in {experiments.runs_folder()}{os.sep}, and the "
-            "same command goes on from there"
-        ) from None
-    finally:
-        # a finished pool has none at work; what they do survives a kill
-        if sys.exc_info()[0]:
-            for child in active_children():
-                child.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while processes start, which inherit this.
-
-    A terminal sends it to all of them; this one alone is to answer.
-    """
-    if os.name != "posix":
-        yield
-        return
-    resource_tracker.ensure_running()  # its start would undo the mask
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _in_turn() -> None:
-    """Make a process one of several: one thread, and no bar of its own."""
-    torch.set_num_threads(1)
-    # a lock of this process alone: tqdm's own would outlive a kill
-    tqdm.set_lock(threading.RLock())
-    sys.stderr.isatty = lambda: False  # type: ignore[method-assign]
-
-
-def _make(kind: str, name: str) -> None:
-    """In a process of its own: make a run or a study, and keep it."""
-    getattr(experiments, kind)(name)
+    for name, entry in experiments.EXPERIMENTS.items():
+        size = getattr(profiles.configure(name)[1], "latent_size", None)
+        if entry.latents and size not in entry.latents:
+            known = " or ".join(map(str, entry.latents))
+            raise UserError(
+                f"{name}: hidden_dims gives {size} latent dimensions, and "
+                f"the report can show {known}; change it in experiments.py, "
+                f"or train it alone with `aevb train {name}`"
+            )
 
 
 def fetch() -> None:
     """Fetch MNIST and check its bytes."""
-    mnist = data.load_mnist("cpu")
+    home = mnist_files.raw_folder()
+    train, _, test, _ = (len(a) for a in mnist_files.arrays(home))
     print(
-        f"MNIST: {len(mnist.train.images)} training and "
-        f"{len(mnist.test.images)} test images, bytes as published"
+        f"MNIST: {train} training and {test} test images, bytes as published"
     )
 
 
@@ -169,11 +118,14 @@ def verify_kl(
     """
     if not 0 < images <= 10_000:
         raise UserError(f"images must be from 1 to 10000, not {images}")
+    from aevb import runs, studies
+    from aevb.tasks import binary_test_images
+
     if model == "untrained":
-        config = experiments.configure("vae_kl")[1]
-        vae = studies.untrained(cast(VAEConfig, config))
+        config = profiles.configure("vae_kl")[1]
+        vae = studies.untrained(cast(Any, config))
     else:
-        vae = experiments.run(model).model
+        vae = runs.run(model).model
     device = next(vae.parameters()).device
     x = binary_test_images(device, images)
     found = studies.verify_kl(vae, x, samples, seed)
@@ -202,7 +154,7 @@ def parsed(args: list[str]) -> Callable[[], None]:
     if not args:
         raise UserError(f"which command? There are {', '.join(table)}")
     if not args[0].startswith("-"):
-        experiments.find(args[0], table, "command")
+        profiles.find(args[0], table, "command")
     if args[0] == "train":
         name = next(iter(args[1:]), "")
         if name and not name.startswith("-"):
@@ -259,19 +211,34 @@ def _sentence(box: str) -> str:
     return f"{text}; --help lists what there is"
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal asks for the end as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)
+
+
 def main() -> None:
     """Run a command; a user's fault is one line and exit status 2."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no hang-up
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _stop)
     try:
         parsed(sys.argv[1:])()
     except UserError as error:
         print(f"aevb: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        runs = experiments.runs_folder()
+    except KeyboardInterrupt as stop:
+        runs = profiles.runs_folder()
         start = "\n" if sys.stderr.isatty() else ""  # after the ^C
         print(
             f"{start}aevb: stopped; what was done is kept in {runs}{os.sep}, "
             "and the same command goes on from there",
             file=sys.stderr,
         )
-        sys.exit(130)
+        sys.exit(128 + getattr(stop, "number", signal.SIGINT))

@@ -10,4 +10,4 @@ class UserError(Exception):
 
 
 class Damaged(UserError):
-    """A file of this project is not what was once written to it."""
+    """A saved file fails its integrity check."""

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-_SOON = 0.2  # seconds in which no word of it is worth while
+_SOON = 0.2
+"""Seconds of waiting about which nothing is said."""
 
 
 @contextmanager
-def held(path: Path, work: str, patience: float = -1) -> Iterator[None]:
+def held(path: Path, work: str) -> Iterator[None]:
     """Hold the lock file `path`; where it is held, wait and say for whom.
 
     The file holds its owner's process number while it is held, and is
@@ -22,25 +23,23 @@ def held(path: Path, work: str, patience: float = -1) -> Iterator[None]:
     Args:
         path: the lock file, in a folder that exists.
         work: what it guards, for the message.
-        patience: seconds to wait for the other; below 0, forever.
 
     Raises:
-        Timeout: the other has not ended in that time.
         OSError: the lock file cannot be written.
     """
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=_SOON if patience < 0 else min(_SOON, patience))
+        lock.acquire(timeout=_SOON)
     except Timeout:
         message = f"waiting for process {owner(path)}, at work on {work}"
         print(message, file=sys.stderr, flush=True)
-        lock.acquire(timeout=patience)
+        lock.acquire()
     try:
         path.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
     finally:
-        # removed while it is held: whoever waits finds that its file has
-        # no name any more, and tries again
+        # unlink before release, so that whoever waits tries again on a new
+        # file
         path.unlink(missing_ok=True)
         lock.release()
 

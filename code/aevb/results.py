@@ -12,15 +12,16 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from datetime import date
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy
-import torch
+from aevb import profiles
 
-from aevb import checkpoints, experiments, training
-from aevb.experiments import Run
+if TYPE_CHECKING:  # PyTorch takes seconds; the hashes do not need it
+    from aevb.runs import Run
 
 PATH = Path("results/metrics.json")
 ROOTS = ("code", "proofs", "report.qmd")
@@ -83,8 +84,9 @@ def checkout() -> Path | None:
 
 def machine() -> str:
     """The processor (and the GPU, where one is used), in words."""
-    device = training.resolve_device("auto")
-    if device.type == "cuda":
+    import torch
+
+    if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     name = has.get("cpu_name") or platform.processor() or platform.machine()
@@ -95,23 +97,28 @@ def machine() -> str:
 
 def provenance() -> dict[str, Any]:
     """What made the numbers."""
+    import torch
+
+    from aevb import training
+
     device = training.resolve_device("auto")
     project = checkout()
     return {
         "source": source_hash(project) if project else None,
         "code": code_hash(),
-        "profile": experiments.profile(),
+        "date": date.today().isoformat(),
+        "profile": profiles.profile(),
         "device": device.type,
         "machine": machine(),
         "threads": torch.get_num_threads(),
         "bfloat16": training.has_fast_bfloat16(device),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": numpy.__version__,
+        "numpy": version("numpy"),
     }
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summary(run: "Run") -> dict[str, Any]:
     """The numbers of a run."""
     return {
         "key": run.key,
@@ -122,9 +129,11 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def write(
-    runs: Iterable[Run], summaries: Mapping[str, Any], path: Path = PATH
+    runs: Iterable["Run"], summaries: Mapping[str, Any], path: Path = PATH
 ) -> dict[str, Any]:
     """Write the numbers of the runs and the studies, and return them."""
+    from aevb import checkpoints
+
     numbers = {
         "experiments": {run.name: summary(run) for run in runs},
         **summaries,

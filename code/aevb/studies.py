@@ -20,16 +20,11 @@ from torch import Tensor, nn
 from aevb import evaluation, objectives
 from aevb.data import load_mnist
 from aevb.errors import UserError
-from aevb.mnist import (
-    PIXELS,
-    REGULARIZERS,
-    VAEConfig,
-    VAETask,
-    binary_test_images,
-)
 from aevb.models import VAE
 from aevb.objectives import loss_KL_wo_E, loss_SGVB
 from aevb.progress import Progress
+from aevb.settings import VAEConfig
+from aevb.tasks import PIXELS, REGULARIZERS, VAETask, binary_test_images
 from aevb.training import fit, resolve_device
 
 TOLERANCE = 5.0

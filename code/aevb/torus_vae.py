@@ -27,11 +27,10 @@ from different weights compete, and the one of least loss goes on.
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from ripser import ripser
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
@@ -41,8 +40,8 @@ from aevb import training
 from aevb.distributions import TAU, CircleUniform, WrappedNormal, wrap
 from aevb.evaluation import Estimate
 from aevb.models import VAE, mlp
-from aevb.torus import COURSE_SEED, Torus
-from aevb.training import Config, Count, Widths
+from aevb.settings import TorusConfig, TorusPlainConfig, TorusWrappedConfig
+from aevb.torus import Torus
 
 NOISE_SHARE = 0.35
 """Deviation of the likelihood over the root mean squared error."""
@@ -135,51 +134,6 @@ class ToroidalVAE(nn.Module):
     def difference(self, z0: Tensor, z1: Tensor) -> Tensor:
         """The way from z0 to z1 along the shorter arc of each angle."""
         return wrap(z1 - z0)
-
-
-class TorusConfig(Config):
-    """Settings that both models share."""
-
-    epochs: Count = 150
-    batch_size: Count = 500
-    lr: float = Field(default=3e-3, gt=0)
-    ema: float = Field(default=0.99, ge=0, lt=1)
-    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    R: float = 1.0
-    """Major radius of the torus."""
-    r: float = 0.5
-    """Minor radius, below R."""
-    size: Count = 3000
-    """Points in the cloud."""
-    cloud_seed: int = Field(default=COURSE_SEED, ge=0)
-    """Seed of the cloud; the second angle uses the next."""
-    hidden_dims: Widths = (128, 128)
-    """Widths of the hidden layers of the encoder; the decoder's backwards."""
-    coeff: float = Field(default=1.0, gt=0)
-    """Weight of the KL divergence; 1 is the ELBO, and 0 is refused."""
-    noise_min: float = Field(default=0.01, gt=0)
-    """Least standard deviation s of the likelihood, and its final one."""
-    trials: Count = 4
-    """Short trainings that compete to be gone on with; 1 has no contest."""
-    trial_epochs: Count = 45
-    """Epochs of each of them, on top of `epochs`."""
-    pairs: int = Field(default=500, gt=1)
-    """Random pairs of points between which paths are measured."""
-
-    def model_post_init(self, _: Any) -> None:
-        Torus(self.R, self.r)  # refuses what is no torus
-
-
-class TorusPlainConfig(TorusConfig):
-    """Settings of the plain VAE on the torus."""
-
-    frequencies: Count = 10
-    """Octaves of sines and cosines that the encoder sees."""
-
-
-class TorusWrappedConfig(TorusConfig):
-    """Settings of the toroidal VAE."""
 
 
 class TorusTask(training.Task):

@@ -22,10 +22,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from aevb import checkpoints
@@ -33,73 +32,11 @@ from aevb.errors import Damaged, UserError
 from aevb.models import ResidualBlock
 from aevb.muon import Muon
 from aevb.progress import Progress
+from aevb.settings import Config
 
 CHECKPOINT_SECONDS = 20.0
 
-Count = Annotated[int, Field(gt=0)]
-Width = Annotated[int, Field(gt=0, strict=True)]
-Widths = Annotated[tuple[Width, ...], Field(min_length=1, strict=False)]
 History = dict[str, list[float]]
-
-
-class Config(BaseModel):
-    """The settings that every training has; frozen, typed, closed.
-
-    Raises:
-        UserError: a field is unknown, has the wrong type or a value out
-            of its range; the message names the field.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
-    )
-
-    epochs: Count = 20
-    """Passes over the training data."""
-    batch_size: Count = 256
-    """Examples in a step."""
-    lr: float = Field(default=2e-3, gt=0)
-    """Peak learning rate."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the run over which the rate rises."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    """Of the matrices of residual blocks; all else is left to AdamW."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of the matrices."""
-    beta2: float = Field(default=0.99, gt=0, lt=1)
-    """Decay of AdamW's second moment."""
-    ema: float = Field(default=0.998, ge=0, lt=1)
-    """Decay of the average of the weights; 0 keeps the last weights."""
-    train_size: int = Field(default=0, ge=0)
-    """Training examples to use; 0 means all."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the initial weights, the order and the noise."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to train; auto takes the fastest there is."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto asks the hardware."""
-    threads: Count = 1
-    """CPU threads. Networks of this size gain little from a second one, and
-    lose much where another program has its core; two trainings at once, one
-    thread each, do gain. The numbers do not depend on the machine's cores."""
-
-    def __init__(self, **fields: Any) -> None:
-        try:
-            super().__init__(**fields)
-        except ValidationError as error:
-            raise UserError(_explain(type(self), error)) from None
-
-
-def _explain(config: type[Config], error: ValidationError) -> str:
-    """The first fault that pydantic found, in one sentence."""
-    fault = error.errors()[0]
-    field = str(fault["loc"][0]) if fault["loc"] else ""
-    if fault["type"] == "extra_forbidden":
-        known = ", ".join(config.model_fields)
-        return f"unknown setting {field!r}: the settings are {known}"
-    reason = fault["msg"].removeprefix("Value error, ")
-    reason = reason[:1].lower() + reason[1:]
-    return f"{field or config.__name__}: {reason} (got {fault['input']!r})"
 
 
 class Task(Protocol):

@@ -4,17 +4,17 @@ A task is built from its settings and says what `training.fit` needs: the
 model, the rows, the loss; and how the trained model is judged.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from aevb import evaluation, objectives
 from aevb.data import binarize, deform, load_mnist
 from aevb.evaluation import Estimate
 from aevb.models import AE, VAE
-from aevb.training import Config, Count, Task, Width, Widths
+from aevb.settings import AEConfig, Config, VAEConfig
+from aevb.training import Task
 
 PIXELS = 784
 HELD_OUT = 2000
@@ -26,59 +26,6 @@ REGULARIZERS: dict[str, objectives.Regularizer] = {
     "sgvb": objectives.loss_SGVB,
     "stl": objectives.loss_STL,
 }
-
-
-class AEConfig(Config):
-    """Settings of the auto-encoder."""
-
-    epochs: Count = 18
-    lr: float = Field(default=3e-3, gt=0)
-    warmup: float = Field(default=0.05, ge=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0)
-    hidden_dims: Widths = (256, 256, 256, 2)
-    """Widths of the encoder's layers; the last is the size of the code."""
-
-
-class VAEConfig(Config):
-    """Settings of a VAE on binary MNIST."""
-
-    epochs: Count = 80
-    batch_size: Count = 512
-    lr: float = Field(default=3e-3, gt=0)
-    warmup: float = Field(default=0.05, ge=0, lt=1)
-    weight_decay: float = Field(default=0.1, ge=0)
-    hidden_dims: Widths = (256, 256, 256, 4)
-    """Widths of the encoder's layers; the last is twice the latent size."""
-    decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)
-    """Widths of the decoder's layers; none: the encoder's, backwards."""
-    decoder_norm: bool = True
-    """Whether a norm follows the decoder's last block."""
-    decoder_skips: bool = False
-    """Whether every block of the decoder sees the latents."""
-    bilinear: bool = False
-    """Whether blocks multiply two linear maps in place of GELU."""
-    estimator: Literal["kl", "sgvb", "stl"] = "kl"
-    """How the rate is estimated: in closed form, from the sample, or from
-    the sample with the score left out of the gradient."""
-    deformed: float = Field(default=0.0, ge=0, le=1)
-    """Share of a batch, in whole images, that is deformed a little; it falls
-    to nothing in the last fifth of the run."""
-    coeff: float = Field(default=1.0, ge=0)
-    """Weight of the rate in the objective; 1 is the ELBO."""
-    importance_samples: int = Field(default=1000, gt=0)
-    """Importance samples an image for the test log likelihood."""
-    test_size: int = Field(default=10_000, gt=0, le=10_000)
-    """Test images that the final numbers are means over."""
-
-    @field_validator("hidden_dims")
-    @classmethod
-    def _even(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
-        if widths[-1] % 2:
-            raise ValueError(
-                "the last of hidden_dims must be even, a mean and a log "
-                "variance for each latent dimension"
-            )
-        return widths
 
 
 def training_images(config: Config, device: torch.device) -> Tensor:

@@ -1,0 +1,77 @@
+"""Which settings an experiment has here, by name and by profile.
+
+The environment variable AEVB_PROFILE is `full` (the default), `quick`,
+which trains everything for moments only, or `gpu`, whose `vae_best` is worth
+half an hour of a CPU; AEVB_RUNS is the folder of the runs, `runs` below the
+current folder by default.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aevb import experiments
+from aevb.errors import UserError
+from aevb.settings import Config
+
+PROFILES = ("full", "quick", "gpu")
+
+
+def profile() -> str:
+    """The profile that AEVB_PROFILE names.
+
+    Raises:
+        UserError: there is no such profile.
+    """
+    name = os.environ.get("AEVB_PROFILE") or "full"
+    if name not in PROFILES:
+        known = ", ".join(PROFILES)
+        raise UserError(f"PROFILE must be one of {known}, not {name}")
+    return name
+
+
+def runs_folder() -> Path:
+    return Path(os.environ.get("AEVB_RUNS") or "runs")
+
+
+def find(name: str, table: Mapping[str, Any], kind: str) -> Any:
+    """The entry of a table; an unknown name is answered with the nearest.
+
+    Raises:
+        UserError: the table has no such name.
+    """
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1, cutoff=0)[0]
+    raise UserError(
+        f"there is no {kind} {name!r}; did you mean {near}? "
+        f"There are {', '.join(table)}"
+    )
+
+
+def configure(
+    name: str, **overrides: Any
+) -> tuple[experiments.Experiment, Config]:
+    """An experiment and its settings under the current profile.
+
+    Raises:
+        UserError: no such experiment, or a setting is refused.
+    """
+    experiment = find(name, experiments.EXPERIMENTS, "experiment")
+    changes = {"quick": experiment.quick, "gpu": experiment.gpu}
+    changed = {**changes.get(profile(), {}), **overrides}
+    settings = {**experiment.config.model_dump(), **changed}
+    return experiment, type(experiment.config)(**settings)
+
+
+def measured(name: str) -> tuple[experiments.Study, dict[str, Any]]:
+    """A study and its settings under the current profile.
+
+    Raises:
+        UserError: there is no such study.
+    """
+    study = find(name, experiments.STUDIES, "study")
+    quick = study.quick if profile() == "quick" else {}
+    return study, {**study.settings, **quick}
