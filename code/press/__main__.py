@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 try:
-    from press import build, lock
+    from press import build, lock, reader
 except KeyboardInterrupt:  # these imports take a second or two
     print("press: stopped before anything was begun", file=sys.stderr)
     sys.exit(130)
@@ -86,15 +86,18 @@ def _run(options: argparse.Namespace) -> int:
         print(f"press: the PDF is made by {name}.", flush=True)
         start = time.perf_counter()
         made = build.build(options.document, dict(options.provenance))
+        blank = build.unfilled(reader.read(options.document.resolve()))
         if use_quarto:
             _quarto(use_quarto, options.document)
     seconds = time.perf_counter() - start
     names = ", ".join(path.name for path in made if path.suffix in _SHOWN)
     print(f"press: {names} made in {seconds:.1f} s.")
+    if blank:
+        print(f"press: {blank}.")
     return 0
 
 
-_SHOWN = (".pdf", ".ipynb")
+_SHOWN = (".pdf", ".html", ".ipynb")
 
 
 def _quarto(quarto: str, document: Path) -> None:

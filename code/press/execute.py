@@ -12,8 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,44 +24,39 @@ from tqdm import tqdm
 
 from press.errors import PressError
 from press.jupyter import INSIDE
-from press.reader import Chunk, Document
-
-# the notebook's first cell: what makes it run in plain Jupyter as well
-FIRST_CELL = files("press").joinpath("first_cell.py").read_text("utf-8")
+from press.reader import Chunk, Document, Inline
 
 DPI = 160
-# Not in the notebook: how figures leave the kernel. They keep the size they
-# were drawn for (not cut to their ink), and the same bytes each time.
-_SETUP = f"""\
-import matplotlib as _mpl
-_mpl.rcParams["figure.dpi"] = {DPI}
-_mpl.rcParams["svg.hashsalt"] = "press"
-del _mpl
-%config InlineBackend.figure_formats = {{"svg", "png"}}
-%config InlineBackend.print_figure_kwargs = {{"bbox_inches": None}}
+# How figures leave the kernel: in the size that they were drawn for (not cut
+# to their ink), and as the same bytes each time.
+_MATPLOTLIB = f"figure.dpi: {DPI}\nsvg.hashsalt: press\n"
+_IPYTHON = """\
+c = get_config()
+c.InlineBackend.figure_formats = {"svg", "png"}
+c.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
+"""
+# Not in the notebook: an inline string is shown as it is, not as its repr.
+_SETUP = """\
+def _press_show(value):
+    from IPython.display import display
+    if isinstance(value, str):
+        display({"text/plain": value}, raw=True)
+    else:
+        display(value)
 """
 _TERMINAL = "import sys as _s; _s.stderr.isatty = lambda: True; del _s\n"
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-@dataclass(frozen=True)
-class Inline:
-    """An inline expression, and where it stands."""
-
-    expression: str
-    place: str
-
-
-Event = Chunk | Inline
+_ANSI = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 
 
 @dataclass
 class Executed:
     """What the kernel gave back."""
 
-    first: NotebookNode  # the cell that finds the code
-    cells: dict[int, NotebookNode]  # by chunk number
-    values: list[dict[str, Any]]  # MIME bundles, one per inline expression
+    cells: list[NotebookNode] = field(default_factory=list)  # one a chunk
+    values: list[dict[str, Any]] = field(default_factory=list)  # one an inline
 
 
 class _Client(NotebookClient):
@@ -78,43 +72,37 @@ class _Client(NotebookClient):
         return super().output(outs, msg, display_id, index)
 
 
-def execute(document: Document, events: list[Event]) -> Executed:
-    """Run every event in order; without any, no kernel is started.
+def execute(document: Document) -> Executed:
+    """Run every chunk and expression in order; without any, no kernel.
 
     Raises PressError naming the chunk and the line at the first exception.
     """
-    runs = [e for e in events if not isinstance(e, Chunk) or _is_run(e)]
-    for event in runs:
+    events, executed = document.events, Executed()
+    for event in events:
         if isinstance(event, Inline):
             _check_expression(event)
-    terminal = sys.stderr.isatty()
-    bar = tqdm(runs, unit="chunk", disable=not terminal, leave=False)
-    executed = Executed(new_code_cell(FIRST_CELL.rstrip()), {}, [])
-    if not runs:
+    if not events:
         return executed
+    terminal = sys.stderr.isatty()
+    bar = tqdm(events, unit="chunk", disable=not terminal, leave=False)
     with _kernel(document, bar) as client:
         _run(client, new_code_cell(_SETUP + _TERMINAL * terminal), keep=False)
-        _run(client, executed.first)
         for event in bar:
             if isinstance(event, Inline):
                 executed.values.append(_value(client, event))
             else:
                 bar.set_postfix_str(event.label)
-                executed.cells[event.number] = _chunk(client, event)
+                executed.cells.append(_chunk(client, event))
     return executed
-
-
-def _is_run(chunk: Chunk) -> bool:
-    return chunk.options.get("eval", True)
 
 
 def _check_expression(inline: Inline) -> None:
     try:
-        ast.parse(inline.expression.strip(), mode="eval")
+        ast.parse(f"(\n{inline.expression}\n)", mode="eval")
     except (SyntaxError, ValueError) as error:
         raise PressError(
             f"{inline.place}: `{inline.expression}` is not a Python "
-            f"expression ({error})."
+            f"expression ({getattr(error, 'msg', error)})."
         ) from error
 
 
@@ -125,6 +113,7 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         new_notebook(),
         timeout=None,
         record_timing=False,
+        coalesce_streams=True,  # a cell prints one text, however it came
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
@@ -132,11 +121,19 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
     given, own = os.environ.get("PYTHONPATH"), Path(__file__).parents[1]
     paths = [str(folder / "code"), str(folder), given, str(own.resolve())]
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's own kernel
-    with tempfile.TemporaryDirectory(prefix="press-ipython-") as settings:
+    # a socket's path may have 107 bytes
+    short = len(os.fsencode(tempfile.gettempdir())) < 60
+    where = None if short or not os.path.isdir("/tmp") else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="press-", dir=where) as settings:
+        profile = Path(settings, "profile_default")
+        profile.mkdir()
+        (profile / "ipython_kernel_config.py").write_text(_IPYTHON)
+        Path(settings, "matplotlibrc").write_text(_MATPLOTLIB)
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "IPYTHONDIR": settings,
+            "MATPLOTLIBRC": settings,
             INSIDE: "1",
             "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
         }
@@ -181,7 +178,7 @@ def _run(
 def _chunk(client: NotebookClient, chunk: Chunk) -> NotebookNode:
     cell = new_code_cell(chunk.source)
     try:
-        return _run(client, cell)
+        _run(client, cell)
     except CellExecutionError as error:
         place = _failed_line(error.traceback, chunk)
         raise PressError(
@@ -192,11 +189,20 @@ def _chunk(client: NotebookClient, chunk: Chunk) -> NotebookNode:
             f"{chunk.place}: Python died in the chunk `{chunk.label}`; it "
             "may have run out of memory."
         ) from error
+    for output in cell.outputs:
+        if output["output_type"] == "stream":
+            output["text"] = plain(output["text"])
+    return cell
+
+
+def plain(text: str) -> str:
+    """The text without colours and other orders to a terminal."""
+    return _ANSI.sub("", text)
 
 
 def _value(client: NotebookClient, inline: Inline) -> dict[str, Any]:
     """The MIME bundle of an expression's value."""
-    cell = new_code_cell(f"display((\n{inline.expression.strip()}\n))")
+    cell = new_code_cell(f"_press_show((\n{inline.expression}\n))")
     try:
         cell = _run(client, cell, keep=False)
     except CellExecutionError as error:
@@ -213,17 +219,5 @@ def _reason(error: CellExecutionError) -> str:
 
 
 def _failed_line(traceback: str, chunk: Chunk) -> str:
-    found = re.search(r"Cell In\[\d+\],? line (\d+)", _ANSI.sub("", traceback))
+    found = re.search(r"Cell In\[\d+\],? line (\d+)", plain(traceback))
     return chunk.line(int(found[1])) if found else chunk.place
-
-
-def kernel_metadata() -> dict[str, Any]:
-    """The notebook's metadata: which kernel it wants."""
-    return {
-        "kernelspec": {
-            "display_name": "Python 3",
-            "language": "python",
-            "name": "python3",
-        },
-        "language_info": {"name": "python"},
-    }

@@ -1,37 +1,31 @@
-"""Pandoc's document tree, as the JSON that it reads and writes.
+"""Pandoc: the spliced Markdown as Typst, as HTML and as Jupyter's Markdown."""
 
-A node is a dict {"t": type, "c": content}.  Between reading and writing,
-press puts nodes of its own into the tree (their type begins with "Press");
-each backend lowers them to Pandoc's before it writes.
-"""
-
-import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pypandoc
+import yaml
 
-Node = dict[str, Any]
+from press.errors import PressError
+from press.splice import Spliced
 
-MARKDOWN = "markdown"  # the dialect that Quarto hands to Pandoc
+HERE = Path(__file__).parent
+FILTER, SCREEN = HERE / "press.lua", HERE / "page.html"
 # a long row must not turn a table's columns into equal shares of the line
-_WIDE_TABLES = ("--columns", "10000")
-
-
-class Refusal(Exception):
-    """What Pandoc does not accept, and the words of the source it is about."""
-
-    def __init__(self, complaint: str) -> None:
-        text = complaint.replace("[WARNING]", "")
-        text = re.sub(r" at (\S+ )?line \d+ column \d+", "", text)
-        super().__init__(" ".join(text.split()).rstrip("."))
-        found = _SUBJECT.search(complaint)
-        self.words = next(filter(None, found.groups()), "") if found else ""
-
-
+_COMMON = ("-f", "markdown", "--columns", "10000", "--wrap=none")
+_TO = {
+    "typst": ("-t", "typst-citations", "--syntax-highlighting=idiomatic"),
+    "notebook": (
+        "-t",
+        "gfm-tex_math_gfm+tex_math_dollars-raw_html-footnotes",
+    ),
+    "html": (
+        *("-t", "html5", "--standalone", "--embed-resources", "--mathml"),
+        *("--toc", "--toc-depth=2", "--section-divs", f"--template={SCREEN}"),
+    ),
+}
 _SUBJECT = re.compile(
     r"citation (\S+) not found|TeX math (.*?), rendering"
     r"|(?:Note with key|reference|identifier) '(.*?)'",
@@ -39,101 +33,40 @@ _SUBJECT = re.compile(
 )
 
 
-def run(text: str, *arguments: str, folder: Path) -> str:
-    """What Pandoc makes of `text`; it raises Refusal at any warning."""
+def convert(
+    kind: str, spliced: Spliced, meta: dict[str, Any], folder: Path
+) -> str:
+    """The text in another format; its figures lie in `folder`.
+
+    Raises PressError, with the line, at any warning of Pandoc or the filter.
+    """
+    head = f"---\n{yaml.safe_dump(meta, allow_unicode=True)}---\n\n"
+    spliced.front = head.count("\n")
+    cite = ["--citeproc"] if meta.get("bibliography") else []
     done = subprocess.run(
-        [pypandoc.get_pandoc_path(), *arguments],
-        input=text,
+        [pypandoc.get_pandoc_path(), *_COMMON, *_TO[kind], "-L", FILTER, *cite],
+        input=head + spliced.markdown,
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
     )
     if done.stderr.strip() or done.returncode:
-        raise Refusal(done.stderr)
+        raise _fault(done.stderr, spliced)
     return done.stdout
 
 
-def parse(text: str, folder: Path) -> Node:
-    """Markdown to a tree."""
-    arguments = ("-f", MARKDOWN, "-t", "json", *_WIDE_TABLES)
-    return json.loads(run(text, *arguments, folder=folder))
+def _fault(complaint: str, spliced: Spliced) -> PressError:
+    found = re.search(r"^PRESS\t(.*?)\t(.*)$", complaint, re.MULTILINE)
+    if found:
+        place, message = spliced.find(found[1]), found[2]
+    else:
+        at, subject = re.search(r"line (\d+)", complaint), _SUBJECT.search(complaint)
+        words = next(filter(None, subject.groups()), "") if subject else ""
+        place = spliced.line(int(at[1])) if at else None
+        place = spliced.find(words) or place
+        text = complaint.replace("[WARNING]", "")
+        text = re.sub(r" at (\S+ )?line \d+ column \d+", "", text)
+        message = "Pandoc: " + " ".join(text.split()).rstrip(".:")
+    name = spliced.lines[0].file if spliced.lines else "the document"
+    return PressError(f"{place or name}: {message}.")
 
-
-def walk(node: Any, visit: Callable[[Node], Any]) -> Any:
-    """Rebuild a tree: `visit` returns None to descend, or a replacement.
-
-    A replacement is a node, or a list of nodes that takes its place.
-    """
-    if isinstance(node, list):
-        return list(_walk_list(node, visit))
-    if isinstance(node, dict):
-        return {key: walk(value, visit) for key, value in node.items()}
-    return node
-
-
-def _walk_list(
-    nodes: list[Any], visit: Callable[[Node], Any]
-) -> Iterator[Any]:
-    for node in nodes:
-        is_node = isinstance(node, dict) and "t" in node
-        new = visit(node) if is_node else None
-        if new is None:
-            yield walk(node, visit)
-        elif isinstance(new, list):
-            yield from new
-        else:
-            yield new
-
-
-def nodes(tree: Any) -> Iterator[Node]:
-    """Every node, in the order of the text."""
-    if isinstance(tree, dict) and "t" in tree:
-        yield tree
-    children = tree.values() if isinstance(tree, dict) else tree
-    if isinstance(children, list) or isinstance(tree, dict):
-        for child in children:
-            yield from nodes(child)
-
-
-def text(inlines: Any) -> str:
-    """The plain text of a piece of a tree."""
-    parts = []
-    for node in nodes(inlines):
-        if node["t"] in ("Str", "Emoji"):
-            parts.append(node["c"])
-        elif node["t"] in ("Code", "Math"):
-            parts.append(node["c"][1])
-        elif node["t"] in ("Space", "SoftBreak", "LineBreak"):
-            parts.append(" ")
-    return "".join(parts)
-
-
-def string(value: str) -> Node:
-    return {"t": "Str", "c": value}
-
-
-def words(value: str) -> list[Node]:
-    """Plain text as inlines."""
-    out: list[Node] = []
-    for word in value.split():
-        out += [{"t": "Space"}, string(word)]
-    return out[1:]
-
-
-def para(inlines: list[Node]) -> Node:
-    return {"t": "Para", "c": inlines}
-
-
-def strong(inlines: list[Node]) -> Node:
-    return {"t": "Strong", "c": inlines}
-
-
-def emph(inlines: list[Node]) -> Node:
-    return {"t": "Emph", "c": inlines}
-
-
-def code_block(source: str, language: str = "") -> Node:
-    return {
-        "t": "CodeBlock",
-        "c": [["", [language] * bool(language), []], source],
-    }

@@ -1,0 +1,652 @@
+-- Quarto's labels, references, theorems and cells, for Typst, for HTML and
+-- for the Markdown that Jupyter shows.
+--
+-- On the page Typst numbers and refers; the other two are given what it found
+-- (`press-numbers`: name, number and page of each label). Quarto has filters
+-- of its own for all that: under Quarto only what they leave out is done.
+
+local TYPST = FORMAT:match 'typst' ~= nil
+local HTML = FORMAT:match 'html' ~= nil
+local JUPYTER = FORMAT:match 'gfm' ~= nil
+local NAMES = {
+  fig = 'Figure', tbl = 'Table', eq = 'Equation', sec = 'Section',
+  thm = 'Theorem', lem = 'Lemma', cor = 'Corollary', prp = 'Proposition',
+  cnj = 'Conjecture', def = 'Definition', exm = 'Example', exr = 'Exercise',
+}
+local NO_THEOREM = { fig = true, tbl = true, eq = true, sec = true }
+local LINE, SMALLEST = 98, 0.7 -- letters in a table's line; its least scale
+
+local stringify = pandoc.utils.stringify
+local Str, Space = pandoc.Str, pandoc.Space
+local labels = {} -- the words of every identifier of the document
+local numbers = {} -- of each: name, number, page; empty for Typst
+local cells, bibliography = 0, false
+
+-- a fault for press to report: the words that are wrong, and the sentence
+local function fault(words, message)
+  words = words:gsub('%s+', ' ')
+  io.stderr:write('PRESS\t', words, '\t', message, '\n')
+  os.exit(1)
+end
+
+local function prefix(id)
+  local head = id:match '^(%a+)%-'
+  return head and NAMES[head:lower()] and head:lower()
+end
+
+local function typst(text) return pandoc.RawInline('typst', text) end
+
+local function quoted(text)
+  text = text:gsub('[\\"]', '\\%0'):gsub('%s+', ' ')
+  return '"' .. text .. '"'
+end
+
+-- the opening of a call whose arguments are strings: #name("a", "b")[
+local function opening(name, ...)
+  local strings = {}
+  for i, text in ipairs { ... } do strings[i] = quoted(text) end
+  return typst('#' .. name .. '(' .. table.concat(strings, ', ') .. ')[')
+end
+
+-- blocks with words before the first of them and after the last
+local enclosed
+function enclosed(head, blocks, tail)
+  if #head == 0 then
+  elseif #blocks > 0 and blocks[1].t == 'Para' then
+    blocks[1].content = head .. blocks[1].content
+  else
+    blocks:insert(1, pandoc.Para(head))
+  end
+  local last = blocks[#blocks]
+  if last.t == 'Para' then
+    last.content = last.content .. tail
+  elseif last.t == 'Div' and last.classes[1] == 'cell' and #last.content > 1 then
+    last.content = enclosed({}, last.content, tail)
+  else
+    blocks:insert(pandoc.Para(tail))
+  end
+  return blocks
+end
+
+local function target(id, words)
+  if not labels[id] then
+    fault(words, 'nothing has the label `' .. id .. '`')
+  end
+  return numbers[id] or { name = '', number = '', page = 0 }
+end
+
+-- "Figure 2.3", with a space that does not break, or a heading's own words
+local function title(id, words)
+  local found = target(id, words)
+  if found.number == '' then return labels[id] end
+  return found.name .. '\u{a0}' .. found.number
+end
+
+---- mathematics
+
+-- Pandoc turns `\!` and `\;` into wide or missing spaces, `\Bigl(` into a
+-- stretched letter, and a named operator into a text
+local function typst_math(tex)
+  local plain = tex:gsub('\\!', ''):gsub('\\;', '\\:'):gsub('\n%s*\n', '\n')
+    :gsub('\\[bB]igg?l%f[%A]', '\\left'):gsub('\\[bB]igg?r%f[%A]', '\\right')
+  local math = pandoc.Plain { pandoc.Math('DisplayMath', plain) }
+  local out = pandoc.write(
+    pandoc.Pandoc { math }, 'typst', { wrap_text = 'none' }
+  )
+  local starred = {}
+  for name in tex:gmatch '\\operatorname%*%s*{([^{}]*)}' do
+    starred[name:gsub('\\[,:; ]', ''):gsub('[%s~]', '')] = true
+  end
+  return (out:match '^%s*%$%s*(.-)%s*%$%s*$'
+    :gsub('([%a]*[:(]? ?)("[^"]*")', function(before, name)
+      if before:match '%a%($' or before:match ': $' then return end
+      local key = name:gsub('["%s]', ''):gsub('\u{2009}', '')
+      local limits = starred[key] and ', limits: #true' or ''
+      return before .. 'op(' .. name .. limits .. ')'
+    end))
+end
+
+local TRAPS = {
+  '\\[bB]igg?m?%f[%A]', '\\label', '\\tag', '\\intertext', '\\ref%f[%A]',
+  '\\eqref', '\\begin{align%*?}', '\\begin{gather%*?}', '\\begin{split}',
+  '\\begin{equation%*?}',
+}
+local function check_math(tex)
+  for _, trap in ipairs(TRAPS) do
+    local found = tex:match(trap)
+    if found then fault(found, '`' .. found .. '` cannot stand inside math') end
+  end
+end
+
+-- a displayed formula: a Math, or the Span around a labelled one
+local function is_display(x)
+  return x.t == 'Math' and x.mathtype == 'DisplayMath'
+    or x.t == 'Span' and x.classes:includes 'equation'
+end
+
+-- `$$ .. $$ {#eq-x}` as one Span, its number beside it or inside it
+local function equations(inlines)
+  local out = pandoc.Inlines {}
+  for _, x in ipairs(inlines) do
+    local text = x.t == 'Str' and x.text or ''
+    local id, rest = text:match '^{#(eq%-[%w_-]+)}(.*)$'
+    if id then
+      if #out > 1 and out[#out].t:match 'Space$' then out:remove() end
+      if #out == 0 or out[#out].t ~= 'Math' or not is_display(out[#out]) then
+        fault(id, 'the label `' .. id .. '` must follow its equation')
+      end
+      out[#out] = pandoc.Span({ out[#out] }, pandoc.Attr(id, { 'equation' }))
+      if rest ~= '' then out:insert(Str(rest)) end
+    else
+      out:insert(x)
+    end
+  end
+  return out
+end
+
+local function equation(span)
+  local math, number = span.content[1], target(span.identifier).number
+  if TYPST then
+    local alt = quoted(math.text) .. ', ' .. quoted(span.identifier)
+    return typst(
+      '#press-display(' .. alt .. ')[$ ' .. typst_math(math.text) .. ' $]'
+    )
+  elseif HTML then
+    span.content:insert(pandoc.Span({ Str('(' .. number .. ')') }, { class = 'number' }))
+    return span
+  end
+  math.text = math.text:gsub('%s+$', '') .. ' \\tag{' .. number .. '}'
+  return math
+end
+
+local function formula(math)
+  check_math(math.text)
+  if not TYPST then return end
+  local alt, body = quoted(math.text), typst_math(math.text)
+  if math.mathtype == 'InlineMath' then
+    return typst('#press-math(' .. alt .. ')[$' .. body .. '$]')
+  end
+  return typst('#press-display(' .. alt .. ', none)[$ ' .. body .. ' $]')
+end
+
+---- references
+
+local function reference(id, bare)
+  local words = '@' .. id
+  id = id:sub(1, 1):lower() .. id:sub(2)
+  local number, text = target(id, words).number, title(id, words)
+  if TYPST then
+    return typst('#press-' .. (bare and 'bare' or 'ref') .. '("' .. id .. '")')
+  end
+  text = bare and number ~= '' and number or text
+  return HTML and pandoc.Link(text, '#' .. id, '', { class = 'ref' }) or Str(text)
+end
+
+local function cite(x)
+  local first, out = x.citations[1], pandoc.Inlines {}
+  if not prefix(first.id) then
+    if bibliography then return end
+    fault('@' .. first.id, 'cites @' .. first.id ..
+      ', but the document names no `bibliography`')
+  end
+  for i, c in ipairs(x.citations) do
+    if not prefix(c.id) or #c.prefix + #c.suffix > 0 then
+      fault(first.id, 'a reference takes no prefix, suffix or citation')
+    end
+    if i > 1 then out:extend { Str(i < #x.citations and ',' or ' and'), Space() } end
+    out:insert(reference(c.id, first.mode == 'SuppressAuthor'))
+  end
+  return out
+end
+
+local function link(x)
+  local id = x.target:match '^#(.*)$'
+  if not id or x.classes:includes 'ref' then return end
+  target(id, x.target)
+  if JUPYTER then return x.content end
+end
+
+-- what is not Markdown: two commands of LaTeX, and HTML for the screen alone
+local function raw(x)
+  local text = x.text:match '^%s*(.-)%s*$'
+  local id = text:match '^\\pageref{([%w_-]+)}$'
+  if id then
+    local page = string.format('%d', target(id, text).page)
+    if TYPST then return typst('#press-page-of("' .. id .. '")') end
+    return HTML and pandoc.Link(page, '#' .. id) or Str(page)
+  elseif text == '\\appendix' then
+    return TYPST and pandoc.RawBlock('typst', '#show: press-appendix') or {}
+  elseif x.format ~= 'html' then
+    fault(text, 'raw ' .. x.format .. ' `' .. text .. '` is not portable')
+  elseif text:match '^<!%-%-' or x.t == 'RawBlock' and not HTML then
+    return {}
+  elseif x.t == 'RawInline' then
+    fault(text, 'raw html `' .. text .. '` is not portable')
+  end
+end
+
+local function check_text(x)
+  if x.text:match '{{<' or x.text:match '{python}' then
+    fault(x.text, '`' .. x.text .. '` cannot stand in this place')
+  elseif x.text:match '%[%^' then
+    fault(x.text, 'this footnote is not defined')
+  end
+end
+
+local function note(x)
+  if not JUPYTER then return end
+  local inside = pandoc.utils.blocks_to_inlines(x.content, { Space() })
+  return pandoc.Inlines { Str ' (' } .. inside .. { Str ')' }
+end
+
+---- blocks
+
+local function header(x)
+  for _, class in ipairs(x.classes) do
+    if class ~= 'unnumbered' then
+      fault(class, 'unknown heading class `' .. class .. '`')
+    end
+  end
+  local found = numbers[x.identifier]
+  if found and found.number ~= '' then
+    local head = found.number
+    if x.level == 1 then head = found.name .. ' ' .. head end
+    if JUPYTER and x.level == 1 then head = head .. ':' end
+    local shown = HTML and pandoc.Span(head, { class = 'number' }) or Str(head)
+    x.content = pandoc.Inlines { shown, Space() } .. x.content
+  end
+  if JUPYTER then x.attr = pandoc.Attr() end
+  return x
+end
+
+local function theorem(x)
+  local id, name = x.identifier, pandoc.Inlines(x.attributes.name or {})
+  if x.content[1] and x.content[1].t == 'Header' then
+    name = x.content:remove(1).content
+  end
+  if TYPST then
+    local kind = prefix(id)
+    local head = { opening('press-theorem', kind, NAMES[kind], id) }
+    head = pandoc.Inlines(head) .. name .. { typst '][' }
+    return enclosed(head, x.content, { typst ']' })
+  end
+  local head = pandoc.Inlines { pandoc.Strong(title(id)), Space() }
+  if #name > 0 then head = head .. { Str '(' } .. name .. { Str ') ' } end
+  x.content:insert(1, pandoc.Para(head))
+  if JUPYTER then return x.content end
+  return pandoc.Div(x.content, { id = id, class = 'theorem' })
+end
+
+local function proof(x)
+  local head = pandoc.Inlines { pandoc.Emph 'Proof.', Space() }
+  local tail = TYPST and typst '#press-end' or Str '\u{a0}\u{25a1}'
+  local blocks = enclosed(head, x.content, { tail })
+  return HTML and pandoc.Div(blocks, { class = 'proof' }) or blocks
+end
+
+-- the last paragraph of a figure's or a table's Div is its caption
+local function caption(x)
+  local words = x.content:remove().content
+  if TYPST then return words end
+  local head = pandoc.Strong(title(x.identifier) .. '.')
+  return pandoc.Inlines { head, Space() } .. words
+end
+
+local function figure(x)
+  local words, image = caption(x), x.content[1].content[1]
+  local alt = image.attributes['fig-alt']
+  if TYPST then
+    local call = '#press-figure(' .. quoted(x.identifier) .. ', '
+      .. quoted(image.src) .. ', ' .. image.attributes.width .. ', '
+      .. quoted(alt) .. ')['
+    return pandoc.Para(pandoc.Inlines { typst(call) } .. words .. { typst ']' })
+  elseif HTML then
+    image.caption, image.attributes['fig-alt'] = pandoc.Inlines(Str(alt)), nil
+    local content = { pandoc.Plain { image } }
+    local long = { pandoc.Plain(words) }
+    return pandoc.Figure(content, { long = long }, { id = x.identifier })
+  end
+  return pandoc.Para(words)
+end
+
+-- how many letters a cell takes in a line, and its longest word
+local function letters(cell)
+  local text, code, longest = stringify(cell.contents), 0, 0
+  cell.contents:walk { Code = function(c) code = code + #c.text end }
+  for word in text:gmatch '%S+' do
+    longest = math.max(longest, utf8.len(word) or #word)
+  end
+  local wide = 1 + 0.3 * math.min(1, code / math.max(1, #text))
+  return (utf8.len(text) or #text) * wide, longest * wide
+end
+
+-- columns that hold their longest words, where a line does not hold the
+-- table; how much smaller its letters are, and about how many lines it takes
+local function fitted(x)
+  local natural, least, all, words = {}, {}, 0, 0
+  local rows = pandoc.List(x.head.rows):clone()
+  for _, body in ipairs(x.bodies) do rows:extend(body.body) end
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row.cells) do
+      local whole, word = letters(cell)
+      natural[i] = math.max(natural[i] or 0, whole + 3)
+      least[i] = math.max(least[i] or 0, word + 3)
+    end
+  end
+  for i in ipairs(natural) do
+    all, words = all + natural[i], words + least[i]
+  end
+  local scale = math.min(1, LINE / words)
+  if scale < SMALLEST then
+    fault(stringify(rows[1].cells[#natural].contents), 'a table of ' ..
+      #natural .. ' columns is wider than the page; give it fewer or shorter')
+  end
+  if all > LINE then
+    local line = LINE / scale
+    local share = math.max(0, line - words) / math.max(1, all - words)
+    for i, spec in ipairs(x.colspecs) do
+      local width = least[i] + (natural[i] - least[i]) * share
+      x.colspecs[i] = { spec[1], width / line }
+    end
+  end
+  return scale, #rows * math.max(1, all / LINE)
+end
+
+local function plain_table(x)
+  local scale = fitted(x)
+  if not TYPST or scale == 1 then return x end
+  local open = '#press-scaled(' .. scale .. ')['
+  return { pandoc.RawBlock('typst', open), x, pandoc.RawBlock('typst', ']') }
+end
+
+local function captioned_table(x)
+  local words, id, inside, lines = caption(x), x.identifier, nil, 0
+  x.content:walk { Table = function(t)
+    inside = t
+    _, lines = fitted(t)
+  end }
+  if not inside then fault(id, '`' .. id .. '` must print one table') end
+  if TYPST then
+    local call = '#press-table(' .. quoted(id) .. ', '
+      .. tostring(lines > 42) .. ')['
+    local head = pandoc.Inlines { typst(call) } .. words .. { typst '][' }
+    x.content:insert(1, pandoc.Para(head))
+    x.content:insert(pandoc.RawBlock('typst', ']'))
+    return x.content
+  elseif HTML then
+    inside.caption = { long = { pandoc.Plain(words) } }
+    return pandoc.Div({ inside }, { id = id, class = 'table' })
+  end
+  return pandoc.Blocks { pandoc.Para(words) } .. x.content
+end
+
+-- a chunk: its code, then what it shows
+local function cell(x)
+  cells = cells + 1
+  local a, code = x.attributes, x.content:remove(1)
+  if JUPYTER then
+    local function mark(kind)
+      return pandoc.RawBlock('gfm', '<!--press-' .. kind .. ' ' .. a.n .. '-->')
+    end
+    if a.shows == 'output' then -- by the cell itself
+      return { mark 'cell' }
+    elseif a.shows == 'figure' then
+      return { mark 'cell', x.content[#x.content] }
+    end
+    return pandoc.Blocks { mark 'cell', mark 'output' } .. x.content
+      .. { mark 'text' }
+  elseif a.code == 'shown' or TYPST and a.code == 'folded' then
+    x.content:insert(1, code)
+  elseif HTML and a.code ~= 'none' then
+    local open = '<details class="code"><summary>Code</summary>'
+    local folded = { pandoc.RawBlock('html', open), code,
+      pandoc.RawBlock('html', '</details>') }
+    return pandoc.Blocks(folded) .. x.content
+  end
+  return x.content
+end
+
+local function div(x)
+  local kind, class = prefix(x.identifier), x.classes[1]
+  if x.identifier == 'refs' then return end
+  if class == 'cell' then return cell(x) end
+  if class == 'proof' then return proof(x) end
+  if kind == 'fig' then return figure(x) end
+  if kind == 'tbl' then return captioned_table(x) end
+  if kind and not NO_THEOREM[kind] then return theorem(x) end
+  local name = class and '.' .. class or '#' .. x.identifier
+  fault(class or x.identifier, 'press does not know the div `' .. name .. '`')
+end
+
+---- what stays together on the page
+
+local function announces(block) -- a short paragraph does
+  return block and block.t == 'Para' and #stringify(block.content) < 300
+end
+
+local function before(inlines)
+  local head = pandoc.Inlines { typst '#press-before[' }
+  return pandoc.Para(head .. inlines .. { typst ']' })
+end
+
+-- a paragraph cut at its formulas: each keeps the words that announce it
+local function pieces(para)
+  local out, words = pandoc.Blocks {}, pandoc.Inlines {}
+  for _, x in ipairs(para.content) do
+    if x.t == 'RawInline' and x.text:match '^#press%-display' then
+      if #words > 0 then
+        local piece = pandoc.Para(words)
+        out:insert(announces(piece) and before(words) or piece)
+      end
+      out:insert(pandoc.Para { x })
+      words = pandoc.Inlines {}
+    elseif #words > 0 or not x.t:match 'Space$' and x.t ~= 'SoftBreak' then
+      words:insert(x)
+    end
+  end
+  if #words == 1 and words[1].text == '#press-end' and #out > 0 then
+    out[#out] = before(out[#out].content)
+  end
+  if #words > 0 then out:insert(pandoc.Para(words)) end
+  return out
+end
+
+local function kept(list)
+  local out = pandoc.Blocks {}
+  for i, block in ipairs(list) do
+    local next = list[i + 1] or {}
+    local code = next.t == 'CodeBlock' and next.classes[1] ~= 'text'
+      or next.t == 'Div' and next.classes[1] == 'cell'
+        and (next.attributes.code == 'shown' or next.attributes.code == 'folded')
+    local parts = block.t == 'Para' and pieces(block) or { block }
+    local last = parts[#parts]
+    if code and announces(last) and #parts == 1 then
+      parts = { before(last.content) }
+    end
+    out:extend(parts)
+  end
+  return out
+end
+
+---- the document
+
+local function collect(id, words)
+  if labels[id] and prefix(id) then
+    fault(id, 'the label `' .. id .. '` is used twice')
+  end
+  if id ~= '' then labels[id] = words or id end
+end
+
+-- a table's label and caption as those of a Div, like a chunk's
+local function labelled(x)
+  local words = pandoc.utils.blocks_to_inlines(x.caption.long)
+  local id = x.identifier
+  if id == '' and #words == 0 then return end
+  if prefix(id) ~= 'tbl' or #words == 0 then
+    fault(id ~= '' and id or stringify(words):sub(1, 20),
+      'a table has both a caption and a label {#tbl-...}, or none')
+  end
+  x.caption, x.attr = { long = {} }, pandoc.Attr()
+  return pandoc.Div({ x, pandoc.Para(words) }, { id = id })
+end
+
+local function strings(meta) -- the words of a value or of a list of values
+  if not meta then return {} end
+  local list = pandoc.utils.type(meta) == 'List' and meta or { meta }
+  local out = {}
+  for i, value in ipairs(list) do out[i] = stringify(value) end
+  return out
+end
+
+local function inlines(meta, separator)
+  if not meta then return pandoc.Inlines {} end
+  local list = pandoc.utils.type(meta) == 'List' and meta or { meta }
+  local out = pandoc.Inlines {}
+  for i, value in ipairs(list) do
+    if i > 1 then out:extend { Str(separator), Space() } end
+    out:extend(pandoc.utils.type(value) == 'Blocks'
+      and pandoc.utils.blocks_to_inlines(value) or pandoc.Inlines(value))
+  end
+  return out
+end
+
+-- Typst's array of strings
+local function array(list)
+  local out = ''
+  for _, text in ipairs(list) do out = out .. quoted(text) .. ', ' end
+  return '(' .. out .. ')'
+end
+
+local function front(meta)
+  local facts = '#set document(title: ' .. quoted(stringify(meta.title or 'Report'))
+    .. ', author: ' .. array(strings(meta.author))
+    .. ', keywords: ' .. array(strings(meta['press-keywords'])) .. ')\n'
+    .. '#set text(lang: ' .. quoted(stringify(meta.lang or 'en')) .. ')'
+  local title = pandoc.Inlines { typst '#press-title[' }
+    .. inlines(meta.title) .. { typst '][' } .. inlines(meta.subtitle)
+    .. { typst '][' } .. inlines(meta.author, ',') .. { typst '][' }
+    .. inlines(meta.date) .. { typst ']' }
+  local fields = pandoc.Inlines { typst '#press-fields()' }
+  for _, name in ipairs { 'kerberos', 'collaborators', 'sources' } do
+    if meta[name] then
+      local head = name:sub(1, 1):upper() .. name:sub(2)
+      fields:extend { typst('[' .. head .. '][') }
+      fields = fields .. inlines(meta[name], ';') .. { typst ']' }
+    end
+  end
+  local out = { pandoc.RawBlock('typst', facts), pandoc.Para(title) }
+  return pandoc.Blocks(out) .. { pandoc.Para(fields) }
+end
+
+-- the notebook's first lines
+local function heading(meta)
+  local out = pandoc.Blocks {}
+  if meta.title then out:insert(pandoc.Header(1, inlines(meta.title))) end
+  for _, key in ipairs { 'subtitle', 'author', 'date' } do
+    if meta[key] then out:insert(pandoc.Para(inlines(meta[key], ','))) end
+  end
+  return out
+end
+
+local function whole(doc)
+  local path = doc.meta['press-numbers']
+  if path then
+    local rows = pandoc.json.decode(
+      io.open(stringify(path)):read 'a', false
+    )
+    for _, row in ipairs(rows) do numbers[row.id] = row end
+  end
+  bibliography = doc.meta.bibliography ~= nil
+  doc = doc:walk { Inlines = equations, Table = labelled }
+  doc = doc:walk {
+    traverse = 'topdown',
+    Header = function(x) collect(x.identifier, stringify(x.content)) end,
+    Div = function(x) collect(x.identifier) end,
+    Span = function(x) collect(x.identifier) end,
+  }
+  local function stop(f) -- what replaces an element is not walked again
+    return function(x)
+      local out = f(x)
+      if out ~= nil then return out, false end
+    end
+  end
+  doc.blocks = doc.blocks:walk {
+    traverse = 'topdown',
+    Cite = stop(cite), Link = stop(link), Math = stop(formula),
+    Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,
+    Span = function(x)
+      if is_display(x) then return equation(x), false end
+    end,
+  }
+  if TYPST then
+    doc.blocks = doc.blocks:walk { Div = function(x)
+      if x.classes[1] == 'proof' then return proof(x) end
+    end }
+    doc.blocks = doc.blocks:walk {
+      traverse = 'topdown',
+      Blocks = kept,
+      Div = function(x)
+        if x.identifier ~= '' and x.classes[1] ~= 'cell' then return x, false end
+      end,
+    }
+  end
+  doc.blocks = doc.blocks:walk {
+    Div = div, Header = header, Table = plain_table,
+  }
+  local wanted = tonumber(stringify(doc.meta['press-cells'] or '0'))
+  if cells ~= wanted then
+    fault('```{python}', 'a comment or a list hides a chunk')
+  end
+  if TYPST then
+    local first = #doc.blocks + 1
+    for i = #doc.blocks, 1, -1 do
+      if doc.blocks[i].t == 'Header' then first = i end
+    end
+    doc.blocks:insert(first, pandoc.RawBlock('typst', '#press-contents'))
+    doc.blocks:insert(pandoc.RawBlock('typst', '#press-numbers()'))
+    doc.blocks = front(doc.meta) .. doc.blocks
+  elseif JUPYTER then
+    doc.blocks = heading(doc.meta) .. doc.blocks
+  end
+  return doc
+end
+
+-- Quarto: pages, appendices, the fields of the first page, narrow tables
+local function for_quarto(doc)
+  local fields = pandoc.Inlines {}
+  for _, name in ipairs { 'kerberos', 'collaborators', 'sources' } do
+    if doc.meta[name] then
+      local head = name:sub(1, 1):upper() .. name:sub(2)
+      if #fields > 0 then fields:insert(pandoc.LineBreak()) end
+      fields:extend { pandoc.Strong(head), Space() }
+      fields = fields .. inlines(doc.meta[name], ';')
+    end
+  end
+  doc = doc:walk {
+    RawInline = function(x)
+      local id = x.text:match '^\\pageref{([%w_-]+)}$'
+      if id and TYPST then
+        return typst('#press-page-of("' .. id .. '")')
+      elseif id and HTML then -- no pages: the number, which Quarto fills in
+        return pandoc.Cite({}, { pandoc.Citation(id, 'SuppressAuthor') })
+      end
+    end,
+    RawBlock = function(x)
+      if TYPST and x.text:match '^\\appendix%s*$' then
+        return pandoc.RawBlock('typst', '#show: press-appendix')
+      end
+    end,
+    Math = function(x)
+      if TYPST then x.text = x.text:gsub('\\!', '') end
+      return x
+    end,
+    Table = function(x)
+      if not HTML then fitted(x) end
+      return x
+    end,
+  }
+  if #fields > 0 then doc.blocks:insert(1, pandoc.Para(fields)) end
+  return doc
+end
+
+return { { Pandoc = quarto and for_quarto or whole } }

@@ -1,0 +1,209 @@
+"""The executed document as one Markdown text: what chunks show, in place.
+
+Chunks become Divs of the class `cell`, figures and tables Divs with their
+label whose last paragraph is the caption, as in Quarto. Every line of the
+text remembers where it comes from.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from press import figures
+from press.errors import PressError
+from press.execute import Executed, plain
+from press.reader import Chunk, Document, Line, Text, next_fence
+
+
+@dataclass
+class Spliced:
+    """The text, the place of each of its lines, and the figures' files."""
+
+    lines: list[Line] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    front: int = 0  # lines before the first of `lines`
+
+    @property
+    def markdown(self) -> str:
+        return "\n".join(line.text for line in self.lines) + "\n"
+
+    def line(self, number: int) -> str | None:
+        """The place of line `number` of what Pandoc was given."""
+        index = number - 1 - self.front
+        inside = 0 <= index < len(self.lines)
+        return self.lines[index].place if inside else None
+
+    def find(self, words: str) -> str | None:
+        """The place of the line that holds these words, or part of them."""
+        for line in self.lines:
+            if words and words in line.text:
+                return line.place
+        whole, longest, place = " ".join(words.split()), 8, None
+        for line in self.lines:
+            part = " ".join(line.text.strip("$ ").split())
+            if len(part) > longest and part in whole:
+                longest, place = len(part), line.place
+        return place
+
+
+def splice(document: Document, executed: Executed) -> Spliced:
+    """Put values and outputs in place; PressError for what cannot be shown."""
+    out, values = Spliced(), iter(executed.values)
+    for part in document.parts:
+        if isinstance(part, Chunk):
+            cell = executed.cells[part.number]
+            out.lines += _cell(part, cell.outputs, out.files)
+            continue
+        text = part.spans(lambda inline: _value(inline, next(values)))
+        lines = zip(text.split("\n"), part.lines, strict=False)
+        out.lines += [line._replace(text=new) for new, line in lines]
+    return out
+
+
+def _value(inline: Any, bundle: dict[str, Any]) -> str:
+    """What an inline expression shows, as Markdown of one line."""
+    text = bundle.get("text/markdown")
+    if text is None:
+        text = _escaped(plain(bundle.get("text/plain", "")))
+    if not text.strip():
+        raise PressError(
+            f"{inline.place}: `{inline.expression}` gives an empty text, "
+            "which Quarto would leave as source; let it say something."
+        )
+    return text.strip().replace("\n", "<br>")
+
+
+def _escaped(text: str) -> str:
+    """A text that means itself in Markdown."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text).replace("  ", r" \ ")
+
+
+def _cell(
+    chunk: Chunk, outputs: list[Any], files: dict[str, bytes]
+) -> list[Line]:
+    """A chunk's Div: its code, then what it shows."""
+    include = chunk.options.get("include", True)
+    shown = include and chunk.options.get("echo", True)
+    folds = "folded" if chunk.options.get("code-fold", False) else "shown"
+    code = folds if shown else "hidden" if include else "none"
+    output, shows = "", "output"
+    images = [o for o in outputs if figures.is_image(o.get("data", {}))]
+    if images or chunk.label.startswith("fig-"):
+        figure = _figure(chunk, images, files)  # the file, shown or not
+    if include and chunk.options.get("output", True) is not False:
+        output = _markdown(chunk, outputs)
+        if chunk.label.startswith("tbl-"):
+            caption = _caption(chunk, "tbl-cap")
+            output = f"::: {{#{chunk.label}}}\n{output}\n\n{caption}\n:::"
+        if chunk.options.get("output") == "asis" and output.strip():
+            shows = "markdown"
+        if images:
+            output, shows = f"{output}\n\n{figure}", "figure"
+    head = f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}"}}'
+    ticks = _fence(chunk.code)
+    source = f"{ticks} {{.python}}\n{chunk.code}\n{ticks}"
+    first, *lines = f"::: {head}\n{source}\n\n{output}\n:::\n".split("\n")
+    return [_at(chunk, text) for text in ("", first, *lines)]
+
+
+def _at(chunk: Chunk, text: str) -> Line:
+    file, _, number = chunk.place.rpartition(", line ")
+    return Line(file, int(number), text)
+
+
+def _fence(text: str) -> str:
+    ticks = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(3, ticks + 1)
+
+
+def _verbatim(text: str) -> str:
+    ticks = _fence(text)
+    return f"{ticks}text\n{text.rstrip()}\n{ticks}"
+
+
+def _markdown(chunk: Chunk, outputs: list[Any]) -> str:
+    """The Markdown of a chunk's outputs, figures left out."""
+    asis = chunk.options.get("output") == "asis"
+    parts = []
+    for output in outputs:
+        bundle = output.get("data", {})
+        if output["output_type"] == "stream":
+            text = output["text"]
+            parts.append(text if asis else _verbatim(text))
+        elif not figures.is_image(bundle):
+            parts.append(_shown(chunk, bundle))
+    text = "\n\n".join(part for part in parts if part.strip())
+    _check_closed(chunk, text)
+    return text
+
+
+def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
+    """What a cell displays, as Markdown."""
+    latex = bundle.get("text/latex", "").strip()
+    text = plain(bundle.get("text/plain", ""))
+    if "text/markdown" in bundle:
+        return bundle["text/markdown"]
+    if latex.startswith("$"):
+        return re.sub(r"^\$+(\\displaystyle)?(.*?)\$+$", r"$$\2$$", latex, flags=re.S)
+    if "application/json" in bundle:
+        return _verbatim(json.dumps(bundle["application/json"], indent=2))
+    if re.fullmatch(r"<[\w.]+ object( at \w+)?>", text) or not text:
+        kinds = ", ".join(key for key in bundle if key != "text/plain") or text
+        raise PressError(
+            f"{chunk.place}: the chunk `{chunk.label}` displays {kinds}, "
+            "which a page on paper cannot show; display text, Markdown or a "
+            "figure (or, for the screen alone, print a `{=html}` block "
+            "with `output: asis`)."
+        )
+    return _verbatim(text)
+
+
+def _check_closed(chunk: Chunk, text: str) -> None:
+    """A chunk's Markdown closes each block that it opens."""
+    fence, divs = "", 0
+    for line in text.split("\n"):
+        was_open, fence = fence, next_fence(fence, line)
+        colons = re.match(r" {0,3}:{3,}\s*(.*)$", line)
+        if colons and not (was_open or fence):
+            divs += 1 if colons[1].strip(":") else -1
+    if fence or divs:
+        raise PressError(
+            f"{chunk.place}: the chunk `{chunk.label}` prints Markdown that "
+            "opens a block (`:::` or a fence) and does not close it, or "
+            "closes one that it did not open."
+        )
+
+
+def _caption(chunk: Chunk, key: str) -> str:
+    caption = " ".join(chunk.options.get(key, "").split())
+    if not caption:
+        raise PressError(f"{chunk.place}: `{chunk.label}` needs a {key}.")
+    return caption
+
+
+def _figure(
+    chunk: Chunk, images: list[Any], files: dict[str, bytes]
+) -> str:
+    """The chunk's figure as a file and a Div; the notebook's copy of it."""
+    alt = " ".join(chunk.options.get("fig-alt", "").split())
+    if len(images) != 1:
+        raise PressError(
+            f"{chunk.place}: the chunk `{chunk.label}` draws {len(images)} "
+            "figures; let it draw one."
+        )
+    if not chunk.label.startswith("fig-") or not alt:
+        raise PressError(
+            f"{chunk.place}: the chunk `{chunk.label}` draws a figure; give "
+            "it a label `fig-...`, a fig-cap and a fig-alt."
+        )
+    picture = figures.picture(images[0]["data"])
+    figures.for_notebook(images[0], alt)
+    name = f"figures/{chunk.label}{picture.suffix}"
+    files[name] = picture.data
+    words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
+    return (
+        f'::: {{#{chunk.label}}}\n![]({name}){{fig-alt="{words}" '
+        f'width="{picture.width:.3f}in"}}\n\n{_caption(chunk, "fig-cap")}\n'
+        ":::"
+    )
