@@ -30,7 +30,7 @@ report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and 
 	  --provenance source=$$($(SOURCE))
 
 submit: $(STAMP)  ## check the two files and put them into submission/ under your name: make submit KERBEROS=jdoe
-	@$(BIN)/python -m press.submission \
+	@$(BIN)/python -m handin \
 	  --provenance source=$$($(SOURCE)) -- "$$KERBEROS"
 
 test: $(STAMP)  ## run the tests

@@ -212,12 +212,14 @@ def test_results_hold_every_number_with_its_provenance(line, tmp_path):
     assert len(read["provenance"]["source"]) == 12
 
 
-def test_the_source_hash_sees_code_and_prose(tmp_path):
+def test_the_source_hash_sees_all_that_the_report_is_made_from(tmp_path):
     (tmp_path / "code").mkdir()
-    (tmp_path / "report.qmd").write_text("prose")
-    (tmp_path / "code" / "a.py").write_text("a = 1")
-    first = results.source_hash(tmp_path)
-    (tmp_path / "code" / "a.py").write_text("a = 2")
-    second = results.source_hash(tmp_path)
-    (tmp_path / "report.qmd").write_text("other prose")
-    assert len({first, second, results.source_hash(tmp_path)}) == 3
+    names = ("code/a.py", "code/a.lua", "report.qmd", "_quarto.yml")
+    hashes = {results.source_hash(tmp_path)}
+    for name in (*names, "references.bib", "code/a.py"):
+        with open(tmp_path / name, "a") as file:
+            file.write("a line\n")
+        hashes.add(results.source_hash(tmp_path))
+    assert len(hashes) == 7
+    (tmp_path / "code" / "a.pyc").write_text("compiled")
+    assert results.source_hash(tmp_path) in hashes

@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # PyTorch takes seconds; the hashes do not need it
     from aevb.runs import Run
 
 PATH = Path("results/metrics.json")
-ROOTS = ("code", "proofs", "report.qmd")
-SOURCES = (".py", ".json", ".typ")
+ROOTS = ("code", "proofs", "report.qmd", "_quarto.yml", "references.bib")
+SOURCES = (".py", ".json", ".typ", ".lua", ".html")
 PACKAGES = ("aevb", "press", "proofs")
 
 
@@ -41,10 +41,11 @@ def benchmark(name: str) -> dict[str, Any]:
 
 
 def source_hash(folder: Path = Path()) -> str:
-    """SHA-256, twelve digits, of the text that the report is made from.
+    """SHA-256, twelve digits, of all that the report is made from.
 
-    Covers report.qmd and, below code/ and proofs/, every Python file, the
-    measured numbers beside them and the page's template.
+    Covers report.qmd, its settings and bibliography and, below code/ and
+    proofs/, every Python file, the measured numbers beside them and what
+    shapes the page (Typst, Lua, HTML).
     """
     paths: list[Path] = []
     for root in (folder / r for r in ROOTS):
