@@ -33,7 +33,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
 
-from aevb import checkpoints, locks, studies, training
+from aevb import checkpoints, exact, locks, studies, training
 from aevb.data import FILES
 from aevb.errors import Damaged, UserError
 from aevb.evaluation import Estimate
@@ -144,6 +144,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         VAEConfig(epochs=56, optimizer="muon", estimator="sgvb"),
         BRIEF_VAE,
     ),
+    "vae_exact": Experiment(
+        exact.ExactTask, exact.ExactConfig(), {**BRIEF_VAE, "points": 256}
+    ),
     "ae": Experiment(AETask, AEConfig(), BRIEF),
     "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
     "torus_wrapped": Experiment(
@@ -189,6 +192,12 @@ STUDIES: dict[str, Study] = {
         ("vae_kl",),
         {"images": 1000, "samples": (1, 10, 100, 1000), "step": 0.02},
         {"images": 50, "samples": (1, 10, 100), "step": 0.1},
+    ),
+    "gaps": Study(
+        exact.gaps,
+        ("vae_kl", "vae_exact"),
+        {"images": 500, "step": 0.025, "iterations": 40},
+        {"images": 20, "step": 0.1, "iterations": 5},
     ),
     "rounding": Study(
         studies.rounding,
