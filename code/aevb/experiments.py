@@ -33,10 +33,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
 
-from aevb import checkpoints, exact, locks, studies, training
+from aevb import checkpoints, gaps, locks, studies, training
 from aevb.data import FILES
 from aevb.errors import Damaged, UserError
 from aevb.evaluation import Estimate
+from aevb.exact import ExactConfig, ExactTask
 from aevb.mnist import AEConfig, AETask, VAEConfig, VAETask
 from aevb.torus_vae import (
     TorusPlainConfig,
@@ -145,7 +146,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         BRIEF_VAE,
     ),
     "vae_exact": Experiment(
-        exact.ExactTask, exact.ExactConfig(), {**BRIEF_VAE, "points": 256}
+        ExactTask, ExactConfig(), {**BRIEF_VAE, "points": 256}
     ),
     "ae": Experiment(AETask, AEConfig(), BRIEF),
     "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
@@ -194,7 +195,7 @@ STUDIES: dict[str, Study] = {
         {"images": 50, "samples": (1, 10, 100), "step": 0.1},
     ),
     "gaps": Study(
-        exact.gaps,
+        gaps.gaps,
         ("vae_kl", "vae_exact"),
         {"images": 500, "step": 0.025, "iterations": 40},
         {"images": 20, "step": 0.1, "iterations": 5},
