@@ -13,6 +13,7 @@ from typing import Any
 from aevb.settings import (
     AEConfig,
     Config,
+    ExactConfig,
     TorusPlainConfig,
     TorusWrappedConfig,
     VAEConfig,
@@ -113,6 +114,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         cost=1500.0,
         latents=(2,),
     ),
+    "vae_exact": Experiment(
+        "aevb.exact:ExactTask",
+        ExactConfig(),
+        {**BRIEF_VAE, "points": 256},
+        cost=400.0,
+        latents=(2,),
+    ),
     "ae": Experiment(
         "aevb.tasks:AETask", AEConfig(), BRIEF, cost=180.0, latents=(2,)
     ),
@@ -173,6 +181,13 @@ STUDIES: dict[str, Study] = {
         {"images": 1000, "samples": (1, 10, 100, 1000), "step": 0.02},
         {"images": 50, "samples": (1, 10, 100), "step": 0.1},
         cost=60.0,
+    ),
+    "gaps": Study(
+        "aevb.gaps:gaps",
+        ("vae_kl", "vae_exact"),
+        {"images": 500, "step": 0.025, "iterations": 40},
+        {"images": 20, "step": 0.1, "iterations": 5},
+        cost=30.0,
     ),
     "rounding": Study(
         "aevb.studies:rounding",

@@ -170,6 +170,18 @@ class VAEConfig(MnistConfig):
         return self.hidden_dims[-1] // 2
 
 
+class ExactConfig(VAEConfig):
+    """Settings of a VAE whose decoder is trained on log p(x) itself."""
+
+    batch_size: Count = 1024
+    points: Count = 1024
+    """Lattice points in a step, G."""
+    encoded: float = Field(default=0.25, gt=0, le=1)
+    """Share of a batch that the encoder is fitted to."""
+    importance_samples: int = Field(default=100, gt=0)
+    """Importance samples an image; the plane is integrated over as well."""
+
+
 class TorusConfig(Config):
     """Settings that both models of the torus share."""
 

@@ -1,0 +1,108 @@
+r"""The latent plane, exactly: a decoder trained on log p(x) itself.
+
+In few latent dimensions the marginal likelihood needs no encoder. With G
+points z_g that are spread like the prior N(0, I),
+
+    log p(x) ~ log 1/G sum_g p(x | z_g),        p(z_g | x) ~ p(x | z_g) / sum,
+
+is one matrix product for a whole batch, since the points are decoded once
+a step and serve all of its images. They are a lattice: u_g = (u_0 + g alpha)
+mod 1 with alpha_j = phi^-j and phi^(L+1) = phi + 1, which fills the unit cube
+evenly for any G (Roberts 2018; the golden ratio in one dimension), carried
+to the plane by the inverse normal distribution function. The shift u_0 is
+uniform and new at each step (Cranley and Patterson 1976). Then every u_g is
+uniform, the sum is unbiased for p(x), and by Jensen's inequality the mean
+of its logarithm is below log p(x), by less as G grows. Decoders were trained
+so by Correia et al. (2023), with an N(0, I) prior and no encoder.
+
+The encoder then has one use, to approximate the posterior, and is fitted to
+that: it maximises the ELBO under a decoder that the ELBO leaves alone, hence
+minimises KL(q(z | x) || p(z | x)). Moment matching, the maximum of
+E_p(z | x)[log q(z | x)], costs less and is not chosen: where the posterior
+has two modes, it covers both and what lies between.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aevb import objectives
+from aevb.models import VAE
+from aevb.settings import ExactConfig
+from aevb.tasks import REGULARIZERS, VAETask
+
+FAR = 8.0
+"""Where the normal distribution ends; a lattice point at 0 goes here."""
+
+
+def lattice(points: int, size: int) -> Tensor:
+    """Points (G, L) that are spread like N(0, I), randomly shifted.
+
+    Each by itself is a draw from N(0, I); together they are far more even
+    than independent draws. From torch's global generator.
+    """
+    phi = 2.0
+    for _ in range(50):
+        phi = (1 + phi) ** (1 / (size + 1))
+    steps = phi ** -torch.arange(1, size + 1, dtype=torch.float64)
+    numbers = torch.arange(points, dtype=torch.float64).unsqueeze(1)
+    u = (torch.rand(size, dtype=torch.float64) + numbers * steps) % 1
+    return torch.special.ndtri(u).clamp(-FAR, FAR).float()
+
+
+def log_likelihoods(decoder: Any, x: Tensor, z: Tensor) -> Tensor:
+    """log p(x_b | z_g) of binary images (B, D) at latents (G, L), (B, G).
+
+    The logits are l_g = W h_g + c, so that
+
+        log p(x_b | z_g) = (x_b W) h_g + x_b c - sum_i softplus(l_gi),
+
+    with inner products as long as h_g and not as long as an image.
+    """
+    *body, last = decoder
+    h = z
+    for layer in body:
+        h = layer(h)  # (G, width)
+    black = x.new_zeros(x.shape[1])
+    constant = objectives.bernoulli_log_likelihood(last(h), black)  # (G,)
+    product = torch.addmm(constant, x @ last.weight, h.T)
+    return product + (x @ last.bias).unsqueeze(1)
+
+
+def log_px_by_lattice(decoder: Any, x: Tensor, z: Tensor) -> Tensor:
+    """log 1/G sum_g p(x | z_g) of binary images x (B, D), (B,), in nats."""
+    log_px_z = log_likelihoods(decoder, x, z)
+    return log_px_z.logsumexp(dim=1) - math.log(len(z))
+
+
+@contextmanager
+def constant(network: nn.Module) -> Iterator[None]:
+    """What is computed in this block has no gradient for the weights."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+class ExactTask(VAETask):
+    """`VAETask` with -log p(x) in place of the ELBO, for the decoder.
+
+    Its `loss` adds two objectives that share no weight: log p(x) moves the
+    decoder, the ELBO of the first `encoded` of the batch the encoder.
+    """
+
+    config: ExactConfig
+
+    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
+        z = lattice(self.config.points, model.z_size).to(batch.device)
+        nll = -log_px_by_lattice(model.decoder, batch, z).mean()
+        first = batch[: math.ceil(self.config.encoded * len(batch))]
+        regularizer = REGULARIZERS[self.config.estimator]
+        with constant(model.decoder):
+            terms = objectives.negative_elbo(model, first, regularizer)
+        return {**terms, "loss": nll + terms["loss"], "nll": nll}

@@ -1,0 +1,205 @@
+r"""What the ELBO costs, in three parts.
+
+The distance from the ELBO of one model, at an image x, to the log likelihood
+of a model that no bound was in the way of (`exact`) is
+
+    log p_exact(x) - ELBO(x) = [log p(x) - max_q ELBO(x; q)]  approximation
+        + [max_q ELBO(x; q) - ELBO(x)]                        amortisation
+        + [log p_exact(x) - log p(x)],                        model
+
+the maximum over diagonal normal q, for each image by itself. The first two
+are Cremer et al.'s (2018, section 3.1): what the family of q cannot express,
+and what one encoder for all images loses within the family. The third is what
+training on the bound did to the decoder. With two latent dimensions, all of
+them are integrals over a plane, and none needs a sample.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aevb import evaluation, objectives
+from aevb.exact import log_likelihoods
+from aevb.models import VAE
+from aevb.tasks import binary_test_images
+
+
+@torch.no_grad()
+def log_joint(model: VAE, x: Tensor, z: Tensor) -> Tensor:
+    """log p(x_b, z_g) of images (B, D) at latents (G, L), (B, G)."""
+    zero, found = z.new_zeros(()), x.new_empty(len(x), len(z))
+    for start in range(0, len(z), evaluation.GRID):
+        some = z[start : start + evaluation.GRID]
+        log_pz = objectives.log_normal_pdf(some, zero, zero)
+        log_pxz = log_likelihoods(model.decoder, x, some) + log_pz
+        found[:, start : start + len(some)] = log_pxz
+    return found
+
+
+class Plane:
+    """log p(x, z) of images at the points of a square grid over the plane.
+
+    Sums over the grid are trapezoid rules, as in
+    `evaluation.log_px_by_quadrature`; a diagonal normal is a product, so
+    that an expectation under one is a bilinear form.
+
+    Args:
+        model: with two latent dimensions.
+        x: binary images, (B, D).
+        step: of the grid, which is n by n points of [-5, 5]^2.
+    """
+
+    def __init__(self, model: VAE, x: Tensor, step: float) -> None:
+        half = round(5 / step)
+        numbers = torch.arange(-half, half + 1, device=x.device)
+        self.step, self.axis = step, step * numbers.to(x.dtype)
+        self.points = torch.cartesian_prod(self.axis, self.axis)
+        self.log_pxz = log_joint(model, x, self.points)  # (B, n^2)
+
+    def log_px(self) -> Tensor:
+        """log p(x), (B,)."""
+        return self.log_pxz.logsumexp(dim=1) + 2 * math.log(self.step)
+
+    def modes(self) -> Tensor:
+        """The point of each image's highest posterior density, (B, 2)."""
+        return self.points[self.log_pxz.argmax(dim=1)]
+
+    def elbo(self, q: Tensor) -> Tensor:
+        """E_q[log p(x, z)] and q's entropy, added, (B,).
+
+        Args:
+            q: means and log variances of normals, (2, B, 2).
+        """
+        mean, logvar = q.unsqueeze(-1)  # (B, 2, 1)
+        squared = (self.axis - mean) ** 2 * torch.exp(-logvar)
+        q1, q2 = (-0.5 * squared).softmax(dim=2).unbind(dim=1)  # (B, n)
+        table = self.log_pxz.unflatten(1, (len(self.axis), -1))
+        inner = torch.bmm(table, q2.unsqueeze(2)).squeeze(2)
+        entropy = 0.5 * (q[1] + math.log(2 * math.pi) + 1).sum(dim=1)
+        return (q1 * inner).sum(dim=1) + entropy
+
+    def best_normal(self, q: Tensor, iterations: int) -> Tensor:
+        """The normals of the highest ELBO near the given ones, (2, B, 2).
+
+        Adam, each mean in units of the deviation that it starts with, the
+        rate falling to zero; of all that were visited, the best.
+        """
+        unit = torch.stack([torch.exp(0.5 * q[1]), torch.ones_like(q[1])])
+        moves = torch.zeros_like(q, requires_grad=True)
+        adam = torch.optim.Adam([moves], betas=(0.8, 0.95))
+        found, best = q, self.elbo(q)
+        for i in range(iterations):
+            adam.param_groups[0]["lr"] = 0.3 * (1 - i / iterations)
+            adam.zero_grad()
+            elbo = self.elbo(q + unit * moves)
+            (-elbo.sum()).backward()
+            better = (elbo > best).unsqueeze(1)
+            found = torch.where(better, (q + unit * moves).detach(), found)
+            best = torch.maximum(elbo.detach(), best)
+            adam.step()
+        return found
+
+
+def inference(
+    model: VAE, x: Tensor, step: float, iterations: int
+) -> dict[str, Tensor]:
+    """How well q(z | x) does on images, and how well a normal could.
+
+    The best normal is sought from the encoder's own and from one at the
+    posterior's highest mode, since a posterior may have several.
+
+    Returns:
+        log_px, elbo and best_elbo, (B,) each, in nats; and q and best_q,
+        means and log variances, (2, B, 2).
+    """
+    plane = Plane(model, x, step)
+    with torch.no_grad():
+        q = torch.stack(model.encode(x))
+        at_mode = torch.stack([plane.modes(), q[1]])
+    one, other = (plane.best_normal(s, iterations) for s in (q, at_mode))
+    with torch.no_grad():
+        better = (plane.elbo(one) > plane.elbo(other)).unsqueeze(1)
+        best_q = torch.where(better, one, other)
+        return {
+            "log_px": plane.log_px(),
+            "elbo": plane.elbo(q),
+            "best_elbo": plane.elbo(best_q),
+            "q": q,
+            "best_q": best_q,
+        }
+
+
+def gaps(
+    vae_kl: Any,
+    vae_exact: Any,
+    images: int,
+    step: float,
+    iterations: int,
+    shown: int = 4,
+) -> dict[str, Any]:
+    """What the ELBO costs, in three parts (see the module's docstring).
+
+    Both models are measured on the same images, so that `model`, log
+    p_exact(x) less log p(x), is a mean of differences. To be drawn: the
+    `shown` images with the largest KL(q(z | x) || p(z | x)) under `vae_kl`,
+    and for either model their posterior around its mode.
+    """
+    x = binary_test_images(next(vae_kl.model.parameters()).device, images)
+    models = {"vae_kl": vae_kl.model, "vae_exact": vae_exact.model}
+    found = {
+        name: inference(model, x, step, iterations)
+        for name, model in models.items()
+    }
+    one, exact = found["vae_kl"], found["vae_exact"]
+    summary: dict[str, Any] = {
+        "images": images,
+        "step": step,
+        "model": _mean(exact["log_px"] - one["log_px"]),
+        "total": _mean(exact["log_px"] - one["elbo"]),
+    }
+    for name, of in found.items():
+        summary[name] = {
+            "nll": _mean(-of["log_px"]),
+            "negative_elbo": _mean(-of["elbo"]),
+            "approximation": _mean(of["log_px"] - of["best_elbo"]),
+            "amortisation": _mean(of["best_elbo"] - of["elbo"]),
+        }
+    farthest = (one["log_px"] - one["elbo"]).topk(min(shown, images)).indices
+    drawn = {
+        name: posteriors(model, x[farthest], found[name]["q"][:, farthest])
+        | {"best_q": found[name]["best_q"][:, farthest]}
+        for name, model in models.items()
+    }
+    return {"summary": summary, "images": x[farthest], **drawn}
+
+
+def _mean(values: Tensor) -> dict[str, Any]:
+    return evaluation.mean(values).to_json()
+
+
+def posteriors(
+    model: VAE, x: Tensor, q: Tensor, n: int = 120
+) -> dict[str, Tensor]:
+    """log p(x, z) of images on a grid that shows posterior and q(z | x).
+
+    Returns:
+        q, (2, B, 2); axes, (B, 2, n), and log_pxz, (B, n, n), the axis of z2
+        the last.
+    """
+    coarse = Plane(model, x, 0.05)
+    log_pxz = coarse.log_pxz - coarse.log_pxz.amax(dim=1, keepdim=True)
+    axes, tables = [], []
+    for i, row in enumerate(log_pxz):
+        deviation = 2.5 * torch.exp(0.5 * q[1, i])
+        seen = [coarse.points[row > -6.0]]
+        seen += [q[0, i : i + 1] - deviation, q[0, i : i + 1] + deviation]
+        low, high = torch.cat(seen).aminmax(dim=0)
+        middle, half = (low + high) / 2, 0.05 + (high - low).max() / 2
+        unit = torch.linspace(-1, 1, n, device=x.device)
+        axis = middle.unsqueeze(1) + half * unit  # (2, n)
+        axes.append(axis)
+        grid = torch.cartesian_prod(*axis)
+        tables.append(log_joint(model, x[i : i + 1], grid).view(n, n))
+    return {"q": q, "axes": torch.stack(axes), "log_pxz": torch.stack(tables)}

@@ -1,0 +1,162 @@
+"""The plane, exactly: the lattice, its bound, its gradient, the gaps."""
+
+import math
+
+import pytest
+import torch
+from numpy.polynomial.hermite_e import hermegauss
+from torch.distributions import Normal
+from torch.nn.functional import softplus
+
+from aevb import data, evaluation, exact, tasks
+from aevb.errors import UserError
+from aevb.exact import ExactTask, lattice
+from aevb.models import VAE
+from aevb.objectives import bernoulli_log_likelihood, negative_elbo
+from aevb.settings import ExactConfig
+
+
+@pytest.fixture
+def vae():
+    """A model whose posteriors differ from the prior and from normals."""
+    torch.manual_seed(0)
+    model = VAE(12, [8, 4], decoder_dims=[8, 8]).eval()
+    with torch.no_grad():
+        for matrix in (model.decoder[0].weight, model.decoder[-1].weight):
+            matrix.mul_(4)
+    return model
+
+
+@pytest.fixture
+def x():
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(6, 12, generator=generator) > 0.5).float()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_lattice_points_are_spread_like_the_prior(size):
+    torch.manual_seed(0)
+    z = lattice(4096, size)
+    assert z.shape == (4096, size)
+    assert z.dtype == torch.float32
+    u = Normal(0.0, 1.0).cdf(z).sort(dim=0).values
+    even = (torch.arange(4096) + 0.5) / 4096
+    # independent points are 0.01 away from the uniform distribution
+    assert (u - even.unsqueeze(1)).abs().max() < 1.5e-3
+    assert (z.T @ z / 4096 - torch.eye(size)).abs().max() < 0.02
+
+
+def test_each_shift_is_another_and_reproducible():
+    torch.manual_seed(3)
+    one, other = lattice(8, 2), lattice(8, 2)
+    torch.manual_seed(3)
+    assert torch.equal(lattice(8, 2), one)
+    assert not torch.equal(one, other)
+    # one shift for all points: their differences in u stay
+    u, v = (Normal(0.0, 1.0).cdf(z.double()) for z in (one, other))
+    moved = (u - v + 1) % 1
+    assert (moved - moved[0]).abs().max() < 1e-6
+
+
+def test_a_point_at_the_edge_is_finite(monkeypatch):
+    monkeypatch.setattr(
+        torch, "rand", lambda n, dtype: torch.zeros(n).to(dtype)
+    )
+    assert lattice(4, 2).isfinite().all()
+
+
+def test_likelihoods_are_those_of_the_logits(vae, x):
+    z = torch.randn(5, 2)
+    found = exact.log_likelihoods(vae.decoder, x, z)
+    for g in range(5):
+        logits = vae.decoder(z[g]).expand_as(x)
+        expected = bernoulli_log_likelihood(logits, x)
+        torch.testing.assert_close(found[:, g], expected)
+
+
+def test_the_gradient_is_that_of_the_plain_formula(vae, x):
+    z = lattice(64, 2)
+    weights = list(vae.decoder.parameters())
+    value = exact.log_px_by_lattice(vae.decoder, x, z).sum()
+    p = torch.sigmoid(vae.decoder(z)).unsqueeze(0)  # (1, G, D)
+    pixels = torch.where(x.unsqueeze(1) == 1, p, 1 - p)
+    plain = pixels.prod(dim=2).mean(dim=1).log().sum()
+    torch.testing.assert_close(value, plain)
+    for one, other in zip(
+        torch.autograd.grad(value, weights),
+        torch.autograd.grad(plain, weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_the_mean_estimate_is_a_bound_that_tightens(vae, x):
+    integral = evaluation.log_px_by_quadrature(vae, x, 0.05)
+    torch.manual_seed(0)
+    gaps = []
+    for points in (4, 32, 512):
+        draws = torch.stack(
+            [
+                exact.log_px_by_lattice(vae.decoder, x, lattice(points, 2))
+                for _ in range(200)
+            ]
+        )
+        # unbiased before the logarithm, below after it
+        ratio = (draws - integral).exp()
+        error = ratio.std(dim=0) / 200**0.5
+        assert ((ratio.mean(dim=0) - 1).abs() < 5 * error + 1e-4).all()
+        gaps.append((integral - draws.mean(dim=0)).mean().item())
+    assert gaps[0] > 3 * gaps[1] > 9 * abs(gaps[2])
+
+
+def test_linear_logits_are_integrated_as_by_gauss_and_hermite(x):
+    torch.manual_seed(0)
+    decoder = torch.nn.Sequential(torch.nn.Linear(1, 12))
+    nodes, weights = map(torch.tensor, hermegauss(60))
+    logits = decoder(nodes.float().unsqueeze(1)).double()
+    terms = x.double() @ logits.T - softplus(logits).sum(dim=1)
+    expected = (terms.exp() @ weights).log() - 0.5 * math.log(2 * math.pi)
+    found = exact.log_px_by_lattice(decoder, x, lattice(4000, 1))
+    torch.testing.assert_close(found.double(), expected, atol=2e-3, rtol=0)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A small data set in MNIST's place."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(n):
+        images = torch.randint(256, (n, tasks.PIXELS), generator=generator)
+        return data.Split(images.to(torch.uint8), torch.arange(n) % 10)
+
+    found = data.Mnist(split(64), split(32))
+    monkeypatch.setattr(tasks, "load_mnist", lambda device: found)
+
+
+def test_each_network_follows_its_own_objective(small):
+    task = ExactTask(ExactConfig(hidden_dims=(8, 4), points=16, encoded=0.5))
+    torch.manual_seed(0)
+    model = task.model()
+    batch = (torch.rand(8, tasks.PIXELS) > 0.5).float()
+    torch.manual_seed(1)
+    terms = task.loss(model, batch)
+    terms["loss"].backward()
+    torch.manual_seed(1)
+    nll = -exact.log_px_by_lattice(model.decoder, batch, lattice(16, 2)).mean()
+    elbo = negative_elbo(model, batch[:4])["loss"]
+    assert terms["nll"] == nll
+    torch.testing.assert_close(terms["loss"], nll + elbo)
+    for network, objective in ((model.decoder, nll), (model.encoder, elbo)):
+        weights = list(network.parameters())
+        for w, expected in zip(
+            weights, torch.autograd.grad(objective, weights), strict=True
+        ):
+            torch.testing.assert_close(w.grad, expected)
+
+
+def test_settings_are_closed():
+    with pytest.raises(UserError, match="points"):
+        ExactConfig(points=0)
+    with pytest.raises(UserError, match="encoded"):
+        ExactConfig(encoded=0.0)

@@ -1,0 +1,131 @@
+"""What the ELBO costs: bounds over the plane, the best normal, the gaps."""
+
+import io
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.distributions import Normal
+
+from aevb import evaluation, gaps
+from aevb.figures import exact as figures
+from aevb.gaps import Plane
+from aevb.models import VAE
+
+
+@pytest.fixture
+def vae():
+    """A model whose posteriors differ from the prior and from normals."""
+    torch.manual_seed(0)
+    model = VAE(12, [8, 4], decoder_dims=[8, 8]).eval()
+    with torch.no_grad():
+        for matrix in (model.decoder[0].weight, model.decoder[-1].weight):
+            matrix.mul_(4)
+    return model
+
+
+@pytest.fixture
+def x():
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(6, 12, generator=generator) > 0.5).float()
+
+
+def conjugate(mean, deviation, step=0.1):
+    """A Plane whose posteriors are known normals, log p(x) = -3."""
+    plane = Plane.__new__(Plane)
+    plane.step = step
+    half = round(5 / step)
+    plane.axis = step * torch.arange(-half, half + 1.0)
+    plane.points = torch.cartesian_prod(plane.axis, plane.axis)
+    normal = Normal(mean.unsqueeze(1), deviation.unsqueeze(1))
+    plane.log_pxz = normal.log_prob(plane.points).sum(dim=2) - 3
+    return plane
+
+
+def test_the_bound_of_a_normal_posterior_is_tight():
+    mean = torch.tensor([[0.3, -1.0], [2.0, 0.5]])
+    deviation = torch.tensor([[0.2, 0.6], [0.1, 0.3]])
+    plane = conjugate(mean, deviation)
+    torch.testing.assert_close(plane.log_px(), torch.full((2,), -3.0))
+    truth = torch.stack([mean, 2 * deviation.log()])
+    torch.testing.assert_close(plane.elbo(truth), plane.log_px())
+    # elsewhere the bound is lower by the divergence between two normals
+    q = torch.stack([mean + 0.1, truth[1] + 0.4])
+    kl = torch.distributions.kl_divergence(
+        Normal(q[0], (0.5 * q[1]).exp()), Normal(mean, deviation)
+    ).sum(dim=1)
+    torch.testing.assert_close(plane.elbo(q), -3 - kl)
+    found = plane.best_normal(q, 50)
+    torch.testing.assert_close(found, truth, atol=0.02, rtol=0)
+    assert (plane.elbo(found) > -3.001).all()
+
+
+def test_the_plane_is_the_quadrature(vae, x):
+    plane = Plane(vae, x, 0.05)
+    expected = evaluation.log_px_by_quadrature(vae, x, 0.05)
+    torch.testing.assert_close(plane.log_px(), expected)
+    q = torch.stack(vae.encode(x)).detach()
+    generator = torch.Generator().manual_seed(0)
+    likelihood = evaluation.bernoulli(vae, x, "float32")
+    found = evaluation.bounds(*q, likelihood, 20_000, generator)
+    torch.testing.assert_close(plane.elbo(q), found.elbo, atol=0.15, rtol=0)
+    weights = (plane.log_pxz + 2 * math.log(0.05)).exp().sum(dim=1)
+    torch.testing.assert_close(weights, expected.exp())
+
+
+def test_the_gaps_add_up(vae, x, monkeypatch):
+    monkeypatch.setattr(gaps, "binary_test_images", lambda device, n: x[:n])
+    torch.manual_seed(5)
+    other = VAE(12, [8, 4], decoder_dims=[8, 8]).eval()
+    runs = (SimpleNamespace(model=m) for m in (vae, other))
+    found = gaps.gaps(*runs, images=5, step=0.1, iterations=20, shown=2)
+    summary = found["summary"]
+    parts = [summary["vae_kl"][k] for k in ("approximation", "amortisation")]
+    parts.append(summary["model"])
+    total = sum(p["value"] for p in parts)
+    assert summary["total"]["value"] == pytest.approx(total, abs=1e-3)
+    assert summary["total"]["n"] == 5
+    for name in ("vae_kl", "vae_exact"):
+        gap = summary[name]
+        assert gap["approximation"]["value"] > 0
+        assert gap["amortisation"]["value"] > 0
+        between = gap["negative_elbo"]["value"] - gap["nll"]["value"]
+        both = gap["approximation"]["value"] + gap["amortisation"]["value"]
+        assert between == pytest.approx(both, abs=1e-3)
+        assert found[name]["log_pxz"].shape == (2, 120, 120)
+
+
+@torch.no_grad()
+def test_the_square_that_is_drawn_holds_the_posterior(vae, x):
+    q = torch.stack(vae.encode(x))
+    found = gaps.posteriors(vae, x, q)
+    spacing = found["axes"][:, :, 1] - found["axes"][:, :, 0]
+    mass = found["log_pxz"].flatten(1).logsumexp(1) + spacing.log().sum(1)
+    lost = evaluation.log_px_by_quadrature(vae, x) - mass
+    assert (lost.abs() < 0.05).all()
+
+
+def test_the_figure_shows_posterior_and_normals():
+    z = torch.linspace(-1, 1, 20)
+    one = Normal(0.5, 0.1).log_prob(z)  # z1 = 0.5
+    other = Normal(-0.5, 0.3).log_prob(z)  # z2 = -0.5
+    q = torch.tensor([[[0.5, -0.5]], [[0.1, 0.3]]])
+    q[1] = 2 * q[1].log()
+    found = {
+        "axes": z.expand(1, 2, 20),
+        "log_pxz": (one.unsqueeze(1) + other).unsqueeze(0),
+        "q": q,
+        "best_q": q,
+    }
+    figure = figures.posteriors(torch.zeros(1, 784), {"model": found})
+    figure.savefig(io.BytesIO(), format="png")
+    axes = figure.axes[1]
+    density = axes.images[0].get_array()
+    row, column = divmod(int(density.argmax()), 20)
+    assert z[column] == pytest.approx(0.5, abs=0.06)
+    assert z[row] == pytest.approx(-0.5, abs=0.06)
+    ellipse = axes.patches[0]
+    assert ellipse.center == pytest.approx((0.5, -0.5))
+    assert ellipse.width == pytest.approx(0.2)
+    assert ellipse.height == pytest.approx(0.6)
