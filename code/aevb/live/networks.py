@@ -1,0 +1,251 @@
+r"""Trained networks as text that a web page can hold and a browser can run.
+
+A network is a list of layers, `integers` and `floats`. A layer names what it
+does, its sizes, and the layers that it is made of, if any:
+
+    ["linear", inputs, outputs, bias]     y = W h + b, with or without b
+    ["norm", width, eps]                  layer normalisation, with a scale
+    ["gelu"], ["product"]                 GELU; u * v of the halves (u, v)
+    ["residual", layers]                  h + layers(h)
+    ["skip", inputs, outputs]             h + W z, z the network's input
+
+`integers` holds all matrices, and `floats` (float32) all vectors, in the
+order of use. A row of a matrix is integers times a step of its own, which
+comes before the bias. With 16 bits a step is max |W_ij| / 32767, and a
+probability errs by a tenth of what float16 makes it err.
+
+Fewer bits will do if the rounding of one weight makes good that of those
+before it (GPTQ, Frantar et al. 2023, algorithm 1): over inputs X the output
+errs by tr(E X'X E') with E the error of W, and X'X of a decoder's layers has
+few large eigenvalues, for all its inputs come from a plane.
+"""
+
+import base64
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aevb.checkpoints import replacing, write_json
+from aevb.errors import UserError
+from aevb.models import AE, VAE, ResidualBlock, SkipNetwork
+from aevb.torus_vae import PlainVAE, ToroidalVAE
+
+BITS = 10
+"""Of a matrix whose inputs are known; more is not seen in an image."""
+NARROW = 16
+"""Inputs of a matrix that is so small that it always has 16 bits."""
+DAMPING = 1e-6
+"""Added to X'X, in units of its mean diagonal."""
+
+
+def base64_of(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def packed(array: Any) -> str:
+    """The bytes of an array, deflated, little-endian, as base64."""
+    return base64_of(zlib.compress(np.ascontiguousarray(array).tobytes(), 9))
+
+
+def layers(module: nn.Module) -> Iterator[tuple[list[Any], list[nn.Module]]]:
+    """The layers of `mlp` or `SkipNetwork`, each with its parameters' owner.
+
+    Raises:
+        UserError: the module has a part of another kind.
+    """
+    if isinstance(module, SkipNetwork):
+        skips = iter(module.skips)
+        for layer in module.layers:
+            if isinstance(layer, ResidualBlock):
+                skip = next(skips)
+                yield ["skip", skip.in_features, skip.out_features], [skip]
+            yield from layers(layer)
+    elif isinstance(module, nn.Sequential):
+        yield from itertools.chain.from_iterable(map(layers, module))
+    elif isinstance(module, ResidualBlock):
+        between = ["product"] if module.bilinear else ["gelu"]
+        parts = list(layers(module.norm)) + list(layers(module.inner))
+        parts += [(between, []), *layers(module.outer)]
+        inside, owners = zip(*parts, strict=True)
+        yield ["residual", list(inside)], list(itertools.chain(*owners))
+    elif isinstance(module, nn.Linear):
+        bias = module.bias is not None
+        sizes = [module.in_features, module.out_features]
+        yield ["linear", *sizes, bias], [module]
+    elif isinstance(module, nn.LayerNorm):
+        yield ["norm", *module.normalized_shape, module.eps], [module]
+    elif isinstance(module, nn.GELU):
+        yield ["gelu"], []
+    else:
+        raise UserError(
+            f"a {type(module).__name__} is no part of the networks of "
+            "aevb.models, and the page cannot run it"
+        )
+
+
+@torch.no_grad()
+def pack(network: nn.Module, inputs: Tensor | None = None) -> dict[str, Any]:
+    """A network as a JSON value, {"layers", "integers", "floats"}.
+
+    Args:
+        network: of `aevb.models.mlp`, or a `SkipNetwork`.
+        inputs: (N, inputs) that are like those that it will see. With
+            them its matrices have 10 bits, without them 16.
+    """
+    found = list(layers(network))
+    owners = [m for _, owned in found for m in owned]
+    seen = {} if inputs is None else _inputs(network, owners, inputs)
+    integers, floats = [], []
+    for owner in owners:
+        weight = owner.weight.detach().cpu().double()
+        if weight.ndim == 2:
+            rows, steps = rounded(weight, seen.get(owner))
+            integers.append(rows.flatten())
+            floats.append(steps)
+        else:
+            floats.append(weight)
+        if owner.bias is not None:
+            floats.append(owner.bias.detach().cpu().double())
+    whole = np.concatenate([i.numpy() for i in integers]).astype("<i2")
+    planes = whole.view(np.uint8).reshape(-1, 2).T  # deflates better
+    numbers = torch.cat(floats).numpy().astype("<f4")
+    return {
+        "layers": [layer for layer, _ in found],
+        "integers": packed(planes),
+        "floats": packed(numbers),
+    }
+
+
+def _inputs(
+    network: nn.Module, owners: Iterable[nn.Module], x: Tensor
+) -> dict[nn.Module, Tensor]:
+    """What each linear layer is given when the network is given x."""
+    seen: dict[nn.Module, Tensor] = {}
+
+    def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        seen[module] = given[0].detach().cpu().double()
+
+    wide = [
+        m
+        for m in owners
+        if isinstance(m, nn.Linear) and m.in_features > NARROW
+    ]
+    hooks = [m.register_forward_pre_hook(note) for m in wide]
+    network(x)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def rounded(weight: Tensor, x: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Integers (O, I) and steps (O,) with W close to steps * integers.
+
+    Without inputs x (N, I) to the nearest of 16 bits; with them column by
+    column to the nearest of 10 bits, the columns after it made to
+    compensate, so that x W' changes least.
+    """
+    limit = 2 ** ((16 if x is None else BITS) - 1) - 1
+    steps = weight.abs().amax(dim=1).clamp(min=1e-30) / limit
+    scaled = weight / steps[:, None]
+    if x is None:
+        return scaled.round(), steps
+    moment = x.T @ x
+    moment += DAMPING * moment.diag().mean() * torch.eye(len(moment))
+    factor = torch.linalg.cholesky(torch.linalg.inv(moment), upper=True)
+    for j in range(scaled.shape[1]):
+        nearest = scaled[:, j].round().clamp(-limit, limit)
+        error = (scaled[:, j] - nearest) / factor[j, j]
+        scaled[:, j + 1 :] -= torch.outer(error, factor[j, j + 1 :])
+        scaled[:, j] = nearest
+    return scaled, steps
+
+
+def export(run: Any, path: str | Path) -> Path:
+    """Write the networks of a finished run, as .json or .onnx.
+
+    JSON is what the page reads, {"name": ..., "encoder": ..., "decoder":
+    ...}, with 16 bits a weight; ONNX is written by torch's own exporter, and
+    the input's first axis is free.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: another ending, a run without two networks, or packages
+            that are missing.
+    """
+    path = Path(path)
+    model = run.model.cpu().eval()
+    if path.suffix == ".json":
+        parts = describe(model)
+        write_json(path, {"name": run.name, "key": run.key, **parts})
+    elif path.suffix == ".onnx":
+        _export_onnx(model, path)
+    else:
+        raise UserError(
+            f"{path}: name a file that ends in .json, which the page reads, "
+            "or in .onnx"
+        )
+    return path
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """Both networks of a trained model and what kind of code it has.
+
+    Raises:
+        UserError: the model is none of this project's.
+    """
+    kind: dict[str, Any]
+    if isinstance(model, AE):
+        kind, owner = {"kind": "ae"}, model
+    elif isinstance(model, VAE):
+        kind, owner = {"kind": "vae"}, model
+    elif isinstance(model, PlainVAE):
+        frequencies = model.encoding.frequencies
+        kind, owner = {"kind": "plain", "frequencies": frequencies}, model.vae
+    elif isinstance(model, ToroidalVAE):
+        kind, owner = {"kind": "toroidal"}, model
+    else:
+        name = type(model).__name__
+        raise UserError(f"a {name} has no encoder and decoder to export")
+    return {
+        **kind,
+        "encoder": pack(owner.encoder),
+        "decoder": pack(owner.decoder),
+    }
+
+
+def _export_onnx(model: Any, path: Path) -> list[Path]:
+    """Encoder and decoder as two ONNX graphs beside `path`."""
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "ONNX needs two more packages: pip install onnx onnxscript, or "
+            "write .json"
+        ) from None
+    owner = getattr(model, "vae", model)
+    written = []
+    for part in ("encoder", "decoder"):
+        network = getattr(owner, part)
+        first = next(m for m in network.modules() if isinstance(m, nn.Linear))
+        example = torch.zeros(2, first.in_features)
+        beside_name = path.with_name(f"{path.stem}-{part}.onnx")
+        program = torch.onnx.export(
+            network,
+            (example,),
+            dynamo=True,
+            verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("rows")},),
+        )
+        with replacing(beside_name) as beside:
+            program.save(beside)
+        written.append(beside_name)
+    return written
