@@ -68,6 +68,13 @@ class Estimate:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def __str__(self) -> str:
+        """`130.42 +- 0.26 (n = 10000)`."""
+        if self.standard_error is None:
+            return f"{self.value:.6g}"
+        error = f"{self.standard_error:.2g}"
+        return f"{self.value:.5g} +- {error} (n = {self.n})"
+
 
 def mean(values: Tensor) -> Estimate:
     """Sample mean of values (N,) with s / sqrt(N), in float64.

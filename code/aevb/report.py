@@ -14,10 +14,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from aevb import profiles
+from aevb.errors import UserError
+
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
 Row = Mapping[str, Any]
+UNSEEN = {"device", "precision", "threads"}
+"""Settings on which no weight depends but by rounding."""
 
 
 # ---- listings and tables
@@ -98,7 +103,7 @@ def number(value: Any, digits: int | None = None) -> "Markdown":
 
     mean, error = _mean_and_error(value)
     if isinstance(mean, int) and not error:
-        return Markdown(_plain(f"{mean:,}".replace(",", "\N{THIN SPACE}")))
+        return Markdown(_plain(f"{mean:,}"))
     if digits is None:
         digits = _digits(error) if error else 3
     text = _plain(f"{mean:.{digits}f}")
@@ -130,6 +135,63 @@ def _digits(error: float) -> int:
 def _plain(text: str) -> str:
     """A real minus sign in place of the hyphen."""
     return text.replace("-", "\N{MINUS SIGN}", 1)
+
+
+# ---- what a sentence states, and what a run was
+
+
+def holds(sentence: str, condition: bool) -> None:
+    """End the build where a sentence of the report is not true of its runs.
+
+    Those of the profile `quick` were trained for moments and prove nothing.
+
+    Raises:
+        UserError: names the sentence.
+    """
+    if not condition and profiles.profile() != "quick":
+        raise UserError(
+            f"the report says more than its runs show: {sentence}; change "
+            "the sentence or the settings"
+        )
+
+
+def settings(runs: Mapping[str, Any]) -> None:
+    """Print a table of the settings that shaped each run's weights.
+
+    Args:
+        runs: finished runs under the heads of their columns.
+    """
+    columns = [_described(run.config) for run in runs.values()]
+    names = dict.fromkeys(name for column in columns for name in column)
+    table(
+        [
+            (f"`{name}`", *(column.get(name, "none") for column in columns))
+            for name in names
+        ],
+        ["Setting", *runs],
+    )
+
+
+def _described(config: Any) -> dict[str, str]:
+    """The settings that are in force, in words."""
+    used = config.model_dump(exclude=UNSEEN | set(config.judged_by))
+    idle = [k for k, v in used.items() if not v and k not in {"coeff", "seed"}]
+    for name in idle:
+        del used[name]
+    warmup = used.pop("warmup", 0)
+    shown = {k: _setting(v) for k, v in used.items()}
+    shown["lr"] += f", warm-up {warmup:.0%} of the steps, then half a cosine"
+    if "ema" in shown:
+        shown["ema"] += " a step, the average of the weights"
+    if shown.get("optimizer") == "muon":
+        shown["optimizer"] = "Muon for residual blocks, AdamW for the rest"
+    return shown
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # ---- the rows of the report's tables

@@ -67,6 +67,13 @@ class Run:
     metrics: dict[str, Estimate]
     seconds: float
 
+    def __str__(self) -> str:
+        """What came of it: a line, then a line for each number."""
+        epochs = self.config.epochs
+        head = f"{self.name}: {epochs} epochs in {self.seconds:.0f} s"
+        lines = [f"  {k:24} {v}" for k, v in self.metrics.items()]
+        return "\n".join([head, *lines])
+
     @cached_property
     def model(self) -> Any:
         """The trained model on its device, in evaluation mode."""
