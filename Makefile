@@ -1,4 +1,7 @@
-# The two commands: make report, make test. make help lists the others.
+# The two commands: make report, make test. make alone lists the others.
+# pip's own variables (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL) count as they stand.
+
+.DEFAULT_GOAL := help
 
 PYTHON ?= python3
 PROFILE ?= full
@@ -22,7 +25,7 @@ export AEVB_PROFILE := $(PROFILE)
 export PYTHONPATH := code:.
 
 .DELETE_ON_ERROR:
-.PHONY: report submit test lint format proofs wheel clean help
+.PHONY: report submit test lint format proofs api wheel clean help
 
 report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in a minute, with tiny trainings; PROFILE=gpu: with a likelihood model that takes half an hour of a CPU)
 	@$(BIN)/aevb train-all
@@ -48,6 +51,11 @@ format: $(STAMP)  ## format the sources
 proofs: $(STAMP)  ## check every step of every derivation, and print a table
 	@$(BIN)/python -m proofs
 
+api: $(STAMP)  ## write pages on the code's interface, from its docstrings, into site/api/
+	@$(BIN)/python -m pdoc --docformat google --no-show-source \
+	  --output-directory site/api aevb handin press proofs
+	@echo site/api/index.html
+
 wheel: $(STAMP)  ## build dist/aevb_report-*.whl, for the notebook without this folder
 	@rm -rf build dist
 	@$(BIN)/python -m pip wheel $(QUIET) --disable-pip-version-check \
@@ -55,7 +63,7 @@ wheel: $(STAMP)  ## build dist/aevb_report-*.whl, for the notebook without this 
 	@echo "$$(ls dist/*.whl): put it beside kerberos.ipynb"
 
 clean:  ## remove the environment, the trained runs and all caches; keep data/ and the results
-	rm -rf .venv runs build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv runs build dist site .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## list the commands

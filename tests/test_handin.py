@@ -1,7 +1,7 @@
 """A small report, handed in; then each of its properties broken in turn."""
 
-import ast
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -56,29 +56,22 @@ def first_page(question):
     return int(question.name[0]) + 2
 
 
-def pages(
-    keywords=f"report: ff, source: {HASH}, inputs: ff",
-    more="",
-    before_appendix="",
-):
-    """The document as a PDF, with more Typst at its end."""
+def pages():
+    """The document in Typst's words."""
     parts = [
-        f'#set document(keywords: "{keywords}")' if keywords else "",
+        f'#set document(keywords: "report: ff, source: {HASH}, inputs: ff")',
         '#set page(paper: "us-letter", numbering: "1")',
         "#show heading.where(level: 1): it => pagebreak() + it",
-        "Jane Doe jdoe",
     ]
     for question in QUESTIONS:
         if question.name.endswith("(a)"):
             parts.append(f"= Problem {question.name[0]} itself")
         chapter = "= Problem" if question.name == "0" else "=="
         parts.append(f"{chapter} {question.name} {title(question)}")
-        if question.name == "0":
-            for row in QUESTIONS:
-                parts.append(f"{row.name} It says code {first_page(row)}\n")
+        for row in QUESTIONS if question.name == "0" else ():
+            parts.append(f"{row.name} It says code {first_page(row)}\n")
         parts += [f"`{word} ...`\n" for word in question.words]
-    source = "\n".join([*parts, before_appendix, "= Appendix", more]).encode()
-    return typst.compile(source, format="pdf", ignore_system_fonts=True)
+    return "\n".join([*parts, "= Appendix", "The end."])
 
 
 def book():
@@ -87,24 +80,35 @@ def book():
     cells = [new_code_cell(CODE), *map(new_code_cell, chunks)]
     for count, cell in enumerate(cells, 1):
         cell.execution_count = count
-        cell.outputs = [new_output("stream", text="2")]
-    # a cell without code need not be run
-    cells.insert(1, new_code_cell(" \n"))
+        cell.outputs = [new_output("stream", text=f"cell {count}")]
+    cells.insert(1, new_code_cell(" \n"))  # need not be run
     out = nbformat.v4.new_notebook(cells=[*cells, new_markdown_cell("End.")])
     out.metadata["provenance"] = {"source": HASH}
-    return out
+    return json.dumps(out)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The folder of a report that is ready to be handed in."""
     folder = tmp_path_factory.mktemp("handin")
-    (folder / "report.qmd").write_text(report(), "utf-8")
     (folder / "code").mkdir()
     (folder / "code" / "models.py").write_text(f"class A:\n    {CODE}")
-    (folder / "kerberos.pdf").write_bytes(pages())
-    nbformat.write(book(), folder / "kerberos.ipynb")
+    for name in FILES:
+        change(folder, name)
     return folder
+
+
+FILES = {"report.qmd": report, "kerberos.pdf": pages, "kerberos.ipynb": book}
+
+
+def change(folder, name, old="", new=""):
+    """Write a file of the report, with other words at one place."""
+    text = FILES[name]()
+    assert old in text
+    data = text.replace(old, new, 1).encode()
+    if name.endswith(".pdf"):
+        data = typst.compile(data, format="pdf", ignore_system_fonts=True)
+    (folder / name).write_bytes(data)
 
 
 @pytest.fixture
@@ -117,18 +121,14 @@ def folder(built, tmp_path):
 
 
 def files(folder):
-    return {
-        p: hash(p.read_bytes()) for p in folder.rglob("*.*") if p.is_file()
-    }
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path: hash(path.read_bytes()) for path in paths}
 
 
 def submit(folder, capsys, kerberos="jdoe"):
     """The status, and what was printed on either stream."""
-    where = ["--document", str(folder / "report.qmd")]
-    hashed = ["--provenance", f"source={HASH}"]
-    status = command.main([*where, *hashed, "--", kerberos])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+    where = f"--document {folder / 'report.qmd'} --provenance source={HASH}"
+    return command.main([*where.split(), "--", kerberos]), *capsys.readouterr()
 
 
 def faults(folder, capsys):
@@ -172,22 +172,22 @@ def test_a_finished_report_is_handed_in(folder, built, capsys):
 
 def test_an_answer_ends_where_the_next_one_begins(folder, capsys):
     """A chapter begins on a page of its own, a section may share one."""
-    more = "#pagebreak() more of 4(c)"
-    (folder / "kerberos.pdf").write_bytes(pages(before_appendix=more))
+    more = "#pagebreak() more of 4(c)\n= Appendix"
+    change(folder, "kerberos.pdf", "= Appendix", more)
     _, out, _ = submit(folder, capsys)
-    assert "  4(b)  6\n" in out
-    assert "  4(c)  6 to 7\n" in out
+    assert "  4(b)  6\n  4(c)  6 to 7\n" in out
 
 
 def test_quarto_writes_no_keywords_but_prints_the_hash(folder, capsys):
-    (folder / "kerberos.pdf").write_bytes(pages(keywords="", more=HASH))
+    keywords = pages().splitlines()[0]
+    change(folder, "kerberos.pdf", keywords, HASH)
     assert submit(folder, capsys)[0] == 0
-    (folder / "kerberos.pdf").write_bytes(pages(keywords=""))
+    change(folder, "kerberos.pdf", keywords)
     assert "kerberos.pdf: comes from another" in only(folder, capsys)
 
 
 def test_a4_can_be_handed_in(folder, capsys):
-    (folder / "kerberos.pdf").write_bytes(pages(more='#page("a4")[more]'))
+    change(folder, "kerberos.pdf", "The end", '#page("a4")[more]')
     assert submit(folder, capsys)[0] == 0
 
 
@@ -210,33 +210,24 @@ def test_the_report_of_this_repository_has_what_the_table_asks_for():
 
 def test_it_needs_neither_the_code_of_the_report_nor_the_typesetter():
     for path in (ROOT / "code" / "handin").glob("*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
-        imports = [n for n in nodes if isinstance(n, ast.Import)]
-        names = {alias.name for node in imports for alias in node.names}
-        names |= {n.module for n in nodes if isinstance(n, ast.ImportFrom)}
-        own = {name.partition(".")[0] for name in names}
-        assert not own & {"aevb", "press", "proofs", "torch"}
+        imports = re.findall(r"(?:import|from) (\w+)", path.read_text("utf-8"))
+        assert not {"aevb", "press", "proofs", "torch"} & set(imports)
 
 
 # ---- the command
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a/b", "..", "j doe", "-x", "jdoe.pdf", "j\u00f6"]
-)
+@pytest.mark.parametrize("name", ["", "a/b", "..", "j d", "-x", "j.pdf", "ö"])
 def test_a_name_that_cannot_be_a_file_is_refused(name, tmp_path, capsys):
     status, out, err = submit(tmp_path, capsys, name)
     assert (status, out) == (2, "")
-    assert f"`{name}` is no Kerberos name" in err
-    assert "make submit KERBEROS=jdoe" in err
-    assert not list(tmp_path.iterdir())
+    assert f"`{name}` is no Kerberos name: use letters, digits, `-`" in err
 
 
 @pytest.mark.parametrize(
     ("name", "data"),
     [
         ("report.qmd", None),
-        ("report.qmd", b"\xff"),
         ("report.qmd", b"---\na: [\n---\n"),
         ("report.qmd", b"---\n[1]\n---\n"),
         ("kerberos.pdf", None),
@@ -255,9 +246,10 @@ def test_a_name_that_cannot_be_a_file_is_refused(name, tmp_path, capsys):
 def test_a_missing_or_damaged_file_is_named(name, data, folder, capsys):
     whole = (folder / name).read_bytes()
     (folder / name).unlink()
+    if isinstance(data, float):
+        data = whole[: int(len(whole) * data)]
     if data is not None:
-        part = int(len(whole) * data) if isinstance(data, float) else 0
-        (folder / name).write_bytes(data if part == 0 else whole[:part])
+        (folder / name).write_bytes(data)
     reason = "No such file" if data is None else "damaged: "
     line = only(folder, capsys)
     assert line.startswith(f"{name}: cannot be read ({reason}")
@@ -276,166 +268,80 @@ def test_what_stands_in_the_way_is_named(name, folder, capsys):
 
 
 def test_all_faults_are_told_in_one_run(folder, capsys):
-    edit(folder, "Jane Doe", checks.PLACEHOLDER)
+    change(folder, "report.qmd", "Jane Doe", checks.PLACEHOLDER)
+    change(folder, "kerberos.ipynb", '"execution_count": 4', COUNT)
     (folder / "kerberos.pdf").write_bytes(b"")
-    change_book(folder, unrun)
     starts = [line.partition(":")[0] for line in faults(folder, capsys)]
-    assert starts == [
-        "report.qmd",
-        "kerberos.pdf",
-        "kerberos.ipynb, code cell 4",
-    ]
+    assert starts == [*[*FILES][:2], "kerberos.ipynb, code cell 4"]
 
 
-# ---- the report
+# ---- one thing that is wrong
 
-
-def edit(folder, old, new):
-    path = folder / "report.qmd"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), "utf-8")
+COUNT = '"execution_count": null'
+QUICK = f"*{checks.QUICK}* Every model"
+MOVED = "#place(dx: {}in, dy: {}in)[a long line]"
+STREAM = '"output_type": "stream", "name": "stdout", "text": "cell 1"'
+ERROR = '"output_type": "error", "ename": "E", "evalue": "no", "traceback": []'
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("Jane Doe", checks.PLACEHOLDER, "`author` is `Name of the student`"),
-        ('author: "Jane Doe"', "author:", "`author` is ``"),
+        ('author: "Jane Doe"', "author:", "`author` is ``; fill it in"),
         ("collaborators: none", "collaborators:", "`collaborators` is ``"),
         ("collaborators: none", "collaborators: []", "`none` is an answer"),
         ("collaborators: none\n", "", "`collaborators` is ``"),
         ("sources: [", "sources: [] # [", "`sources` is ``; fill it in"),
         ("kerberos: jdoe", "kerberos: me", "`me`; write `kerberos: jdoe`"),
+        ("{#sec-p2c}", "{#sec-q}", "question 2(c) has no heading {#sec-p2c}"),
     ],
 )
-def test_the_front_matter_must_be_filled_in(old, new, message, folder, capsys):
-    edit(folder, old, new)
+def test_a_fault_of_the_report_is_named(old, new, message, folder, capsys):
+    change(folder, "report.qmd", old, new)
     assert message in only(folder, capsys)
 
 
-def test_an_answer_needs_its_heading_figures_and_tables(folder, capsys):
-    edit(folder, " {#sec-p2c}", " {#sec-other}")
-    edit(folder, "label: fig-kl-check", "label: moved")
-    edit(folder, "label: fig-torus-plain", "label: fig-kl-check")
-    assert faults(folder, capsys)[:3] == [
-        "report.qmd: question 2(c) has no heading {#sec-p2c}; write one "
-        "above its answer, then run `make report`.",
-        "report.qmd: question 3(b) has no chunk `fig-kl-check`; write it "
-        "below its heading, then run `make report`.",
+def test_a_figure_of_another_question_does_not_count(folder, capsys):
+    change(folder, "report.qmd", "fig-torus-plain", "fig-kl-check")
+    assert faults(folder, capsys)[0] == (
         "report.qmd: question 4(b) has no chunk `fig-torus-plain`; write it "
-        "below its heading, then run `make report`.",
-    ]
-
-
-# ---- both files
-
-
-def test_both_files_must_be_made_from_the_sources_as_they_are(folder, capsys):
-    (folder / "kerberos.pdf").write_bytes(pages("source: f0, title", HASH))
-    change_book(folder, lambda _: None, provenance={"source": "f0"})
-    lines = faults(folder, capsys)
-    assert [line.partition(":")[0] for line in lines] == [
-        "kerberos.pdf",
-        "kerberos.ipynb",
-    ]
-    assert all("comes from another report, other" in line for line in lines)
-    change_book(folder, lambda _: None, provenance={})
-    assert len(faults(folder, capsys)) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (f"*{checks.QUICK}* Every model", "is of a quick run; leave PROFILE"),
-        ("See Figure ??.", "`See Figure ??.` is a reference to nothing"),
-        ("See ?\\@fig-none.", "`See ?@fig-none.` is a reference to nothing"),
-    ],
-)
-def test_text_that_betrays_a_run_is_found(text, message, folder, capsys):
-    (folder / "kerberos.pdf").write_bytes(pages(more=text))
-    line = only(folder, capsys)
-    assert line.startswith("kerberos.pdf, page 7: ")
-    assert message in line
-    text = text.replace("\\", "")
-    shown = new_output("stream", text=text)
-    change_book(folder, lambda cells: cells[1].update(outputs=[shown]))
-    line = faults(folder, capsys)[1]
-    assert line.startswith("kerberos.ipynb, cell 3: ")
-    assert message in line
-
-
-@pytest.mark.parametrize("name", ["kerberos.pdf", "kerberos.ipynb"])
-def test_a_file_that_is_too_large_is_named(name, folder, capsys, monkeypatch):
-    other = {"kerberos.pdf", "kerberos.ipynb"} - {name}
-    limit = (folder / other.pop()).stat().st_size
-    with open(folder / name, "ab") as file:
-        file.write(b"\n" * limit)
-    monkeypatch.setattr(checks, "LIMIT", limit)
-    assert only(folder, capsys).startswith(f"{name}: has ")
-
-
-# ---- the PDF
+        "below its heading, then run `make report`."
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("== 2(c) ", "== 2(d) ", "no bookmark says `2(c) The answer to `2c`"),
-        ("== 2(c) The", "== 2(c) Another", "no bookmark says `2(c) The"),
-        ("class AE(", "class A(", "question 1(a) does not show `class AE(`"),
-        (
-            "2(b) It says code 4",
-            "2(b) It says code 5",
-            "its table says page 5",
-        ),
-        (
-            "2(b) It says code 4",
-            "",
-            "its table says no page for question 2(b)",
-        ),
+        (f"source: {HASH}", "source: f0", ": comes from another report,"),
+        ("== 2(c) ", "== 2(d) ", ": no bookmark says `2(c) The answer to"),
+        ("== 2(c) The", "== 2(c) An", ": no bookmark says `2(c) The answer"),
+        ("class AE(", "class A(", ": question 1(a) does not show `class AE("),
+        ("2(b) It says code 4", "", ": its table says no page for question"),
+        ("says code 4", "says code 5", ": its table says page 5 for question"),
+        ("The end", QUICK, ", page 7: is of a quick run; leave PROFILE away"),
+        ("The end.", "See Figure ??.", "7: `See Figure ??.` is a reference"),
+        ("The end.", "See ?\\@fig-none", "`See ?@fig-none` is a reference"),
+        ("The end", MOVED.format(7, 0), "`a long line` runs off the page"),
+        ("The end", MOVED.format(9, 0), "`a long line` runs off the page"),
+        ("The end", MOVED.format(-2, 0), "`a long line` runs off the"),
+        ("The end", MOVED.format(0, -2), "`a long line` runs off the"),
+        ("The end", MOVED.format(0, 12), "`a long line` runs off the"),
+        ("The end", '#page("a0")[x]', "is 33.1 by 46.8 inches, no upright"),
+        ("paper", "flipped: true, paper", "page 1: is 11.0 by 8.5 inches, no"),
     ],
 )
-def test_a_fault_of_an_answer_is_named(
-    old, new, message, folder, capsys, monkeypatch
-):
-    compile_ = typst.compile
-
-    def changed(source, **options):
-        assert old.encode() in source
-        source = source.replace(old.encode(), new.encode(), 1)
-        return compile_(source, **options)
-
-    monkeypatch.setattr(typst, "compile", changed)
-    (folder / "kerberos.pdf").write_bytes(pages())
-    line = only(folder, capsys)
-    assert line.startswith("kerberos.pdf: ")
+def test_a_fault_of_the_pdf_is_named(old, new, message, folder, capsys):
+    change(folder, "kerberos.pdf", old, new)
+    line, *_ = faults(folder, capsys)
+    assert line.startswith("kerberos.pdf")
     assert message in line
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ("#place(dx: 7in)[a long line]", "text `a long line` runs off"),
-        ("#place(dx: 9in)[a long line]", "text `a long line` runs off"),
-        ("#place(dx: -2in)[a long line]", "text `a long line` runs off"),
-        ("#place(dy: -2in)[a long line]", "text `a long line` runs off"),
-        ("#place(dy: 12in)[a long line]", "text `a long line` runs off"),
-        ('#page("a0")[x]', "is 33.1 by 46.8 inches, no upright sheet of"),
-        ('#page("us-letter", flipped: true)[x]', "is 11.0 by 8.5 inches"),
-    ],
-)
-def test_a_page_that_cannot_be_printed_is_named(more, message, folder, capsys):
-    (folder / "kerberos.pdf").write_bytes(pages(more=more))
-    line = only(folder, capsys)
-    assert re.match(r"kerberos\.pdf, page \d: ", line)
-    assert message in line
-
-
-def rewrite(folder, change):
-    """Change the PDF's last page."""
+def rewrite(folder, edit):
+    """Change the last page of the PDF that is there."""
     with pypdfium2.PdfDocument(folder / "kerberos.pdf") as pdf:
-        change(pdf, pdf[len(pdf) - 1])
+        edit(pdf, pdf[len(pdf) - 1])
         pdf.save(folder / "new.pdf")
     os.replace(folder / "new.pdf", folder / "kerberos.pdf")
 
@@ -448,7 +354,7 @@ def test_a_turned_page_is_named(folder, capsys):
 def test_a_font_that_is_not_embedded_is_named(folder, capsys):
     raw = pypdfium2.raw
 
-    def change(pdf, page):
+    def edit(pdf, page):
         font = raw.FPDFText_LoadStandardFont(pdf, b"Helvetica")
         text = raw.FPDFPageObj_CreateTextObj(pdf, font, 12.0)
         words = ctypes.cast(b"b\0a\0d\0\0\0", raw.FPDF_WIDESTRING)
@@ -457,47 +363,36 @@ def test_a_font_that_is_not_embedded_is_named(folder, capsys):
         raw.FPDFPage_InsertObject(page, text)
         page.gen_content()
 
-    rewrite(folder, change)
+    rewrite(folder, edit)
     assert "does not hold its fonts Helvetica" in only(folder, capsys)
 
 
-# ---- the notebook
-
-
-def change_book(folder, change, **metadata):
-    path = folder / "kerberos.ipynb"
-    made = nbformat.read(path, as_version=4)
-    change([cell for cell in made.cells if cell.source.strip()])
-    made.metadata.update(metadata)
-    nbformat.write(made, path)
-
-
-def unrun(cells):
-    cells[3].execution_count = None
-
-
-def swap(cells):
-    cells[2].execution_count, cells[3].execution_count = 4, 3
-
-
-def fail(cells):
-    error = {"ename": "ValueError", "evalue": "no", "traceback": []}
-    cells[4].outputs.append(new_output("error", **error))
-
-
-def edit_cell(cells):
-    cells[1].source += "\nimport os"
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("old", "new", "message"),
     [
-        (unrun, "code cell 4: was run as [never], not as [4]"),
-        (swap, "code cell 3: was run as [4], not as [3]"),
-        (fail, "code cell 5: ended with ValueError: no"),
-        (edit_cell, "code cell 2: `import os` is not in the sources"),
+        (f'"source": "{HASH}"', '"source": "f0"', ": comes from another"),
+        (f'"source": "{HASH}"', "", ": comes from another report, other"),
+        ('"execution_count": 4', COUNT, "code cell 4: was run as [never], no"),
+        ('_count": 3', '_count": 5', "cell 3: was run as [5], not as [3]"),
+        ("label: tbl-", "label: tab-", "cell 2: `#| label: tab-ae-settings` "),
+        (STREAM, ERROR, "cell 1: ended with E: no; correc"),
+        ("cell 3", checks.QUICK, "cell 4: is of a quick run; leave PROFILE"),
+        ("cell 3", "?@fig-no", "cell 4: `?@fig-no` is a reference to nothi"),
+        ("End.", "See Table ??", "`See Table ??` is a reference to nothing"),
     ],
 )
-def test_a_fault_of_the_notebook_is_named(change, message, folder, capsys):
-    change_book(folder, change)
-    assert f"kerberos.ipynb, {message}" in only(folder, capsys)
+def test_a_fault_of_the_notebook_is_named(old, new, message, folder, capsys):
+    change(folder, "kerberos.ipynb", old, new)
+    line = only(folder, capsys)
+    assert line.startswith("kerberos.ipynb")
+    assert message in line
+
+
+@pytest.mark.parametrize("name", ["kerberos.pdf", "kerberos.ipynb"])
+def test_a_file_that_is_too_large_is_named(name, folder, capsys, monkeypatch):
+    other = {"kerberos.pdf", "kerberos.ipynb"} - {name}
+    limit = (folder / other.pop()).stat().st_size
+    with open(folder / name, "ab") as file:
+        file.write(b"\n" * limit)
+    monkeypatch.setattr(checks, "LIMIT", limit)
+    assert only(folder, capsys).startswith(f"{name}: has ")

@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import tempfile
-from errno import EISDIR
 from pathlib import Path
 
 from handin.checks import CHECKS, Wanted
@@ -77,7 +76,7 @@ def _publish(folder: Path, files: dict[str, bytes]) -> None:
             (Path(stage) / name).write_bytes(data)
         (folder / FOLDER).mkdir(exist_ok=True)
         if any((folder / FOLDER / name).is_dir() for name in files):
-            raise IsADirectoryError(EISDIR, "a folder has a file's name")
+            raise OSError(0, "a folder has a file's name")
         for name in files:
             os.replace(Path(stage) / name, folder / FOLDER / name)
 

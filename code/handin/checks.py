@@ -104,9 +104,7 @@ def sheets(_: Wanted, pdf: Pdf) -> Iterator[Fault]:
     """Its pages are upright sheets, no text runs off, all fonts are in it."""
     for (place, _text), page in zip(pdf.texts, pdf.pages, strict=True):
         place, (width, height) = f"{pdf.name}, {place}", page.get_size()
-        if not any(
-            abs(width - w) < 2 and abs(height - h) < 2 for w, h in SHEETS
-        ):
+        if min(abs(width - w) + abs(height - h) for w, h in SHEETS) > 4:
             inches = f"{width / 72:.1f} by {height / 72:.1f} inches"
             wrong = f"is {inches}, no upright sheet of US letter or A4"
             yield Fault(place, wrong, "correct `papersize`")
