@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +23,15 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 from tqdm import tqdm
 
+from press import figures
 from press.errors import PressError
+from press.figures import Picture
 from press.jupyter import INSIDE
 from press.reader import Chunk, Document, Inline
 
-DPI = 160
 # How figures leave the kernel: in the size that they were drawn for (not cut
 # to their ink), and as the same bytes each time.
-_MATPLOTLIB = f"figure.dpi: {DPI}\nsvg.hashsalt: press\n"
+_MATPLOTLIB = f"figure.dpi: {figures.DPI}\nsvg.hashsalt: press\n"
 _IPYTHON = """\
 c = get_config()
 c.InlineBackend.figure_formats = {"svg", "png"}
@@ -57,6 +59,8 @@ class Executed:
 
     cells: list[NotebookNode] = field(default_factory=list)  # one a chunk
     values: list[dict[str, Any]] = field(default_factory=list)  # one an inline
+    # of each chunk that draws, made while the next ones run
+    pictures: dict[int, list[Future[Picture]]] = field(default_factory=dict)
 
 
 class _Client(NotebookClient):
@@ -85,14 +89,20 @@ def execute(document: Document) -> Executed:
         return executed
     terminal = sys.stderr.isatty()
     bar = tqdm(events, unit="chunk", disable=not terminal, leave=False)
-    with _kernel(document, bar) as client:
+    with ThreadPoolExecutor(1) as pool, _kernel(document, bar) as client:
         _run(client, new_code_cell(_SETUP + _TERMINAL * terminal), keep=False)
         for event in bar:
             if isinstance(event, Inline):
                 executed.values.append(_value(client, event))
             else:
                 bar.set_postfix_str(event.label)
-                executed.cells.append(_chunk(client, event))
+                cell = _chunk(client, event)
+                executed.cells.append(cell)
+                executed.pictures[event.number] = [
+                    pool.submit(figures.picture, output["data"])
+                    for output in cell.outputs
+                    if figures.is_image(output)
+                ]
     return executed
 
 

@@ -279,7 +279,8 @@ end
 
 local function proof(x)
   local head = pandoc.Inlines { pandoc.Emph 'Proof.', Space() }
-  local tail = TYPST and typst '#press-end' or Str '\u{a0}\u{25a1}'
+  local tail = TYPST and typst '#press-end'
+    or HTML and pandoc.Span('\u{25a1}', { class = 'qed' }) or Str '\u{a0}\u{25a1}'
   local blocks = enclosed(head, x.content, { tail })
   return HTML and pandoc.Div(blocks, { class = 'proof' }) or blocks
 end
@@ -445,7 +446,9 @@ local function pieces(para)
     end
   end
   if #words == 1 and words[1].text == '#press-end' and #out > 0 then
+    local rows = out[#out].content[1].text:match '\\\\\\\\' ~= nil
     out[#out] = before(out[#out].content)
+    words[1] = typst('#press-last(' .. tostring(rows) .. ')')
   end
   if #words > 0 then out:insert(pandoc.Para(words)) end
   return out
@@ -646,6 +649,11 @@ local function for_quarto(doc)
     end,
   }
   if #fields > 0 then doc.blocks:insert(1, pandoc.Para(fields)) end
+  if TYPST then
+    doc.blocks:insert(1, pandoc.RawBlock('typst',
+      '#set heading(numbering: press-head(false))\n' ..
+      '#set figure(numbering: press-in-chapter)'))
+  end
   return doc
 end
 

@@ -13,6 +13,7 @@ from typing import Any
 from press import figures
 from press.errors import PressError
 from press.execute import Executed, plain
+from press.figures import Picture
 from press.reader import Chunk, Document, Line, Text, next_fence
 
 
@@ -52,8 +53,9 @@ def splice(document: Document, executed: Executed) -> Spliced:
     out, values = Spliced(), iter(executed.values)
     for part in document.parts:
         if isinstance(part, Chunk):
-            cell = executed.cells[part.number]
-            out.lines += _cell(part, cell.outputs, out.files)
+            outputs = executed.cells[part.number].outputs
+            pictures = [p.result() for p in executed.pictures[part.number]]
+            out.lines += _cell(part, outputs, pictures, out.files)
             continue
         text = part.spans(lambda inline: _value(inline, next(values)))
         lines = zip(text.split("\n"), part.lines, strict=False)
@@ -80,7 +82,10 @@ def _escaped(text: str) -> str:
 
 
 def _cell(
-    chunk: Chunk, outputs: list[Any], files: dict[str, bytes]
+    chunk: Chunk,
+    outputs: list[Any],
+    pictures: list[Picture],
+    files: dict[str, bytes],
 ) -> list[Line]:
     """A chunk's Div: its code, then what it shows."""
     include = chunk.options.get("include", True)
@@ -88,9 +93,8 @@ def _cell(
     folds = "folded" if chunk.options.get("code-fold", False) else "shown"
     code = folds if shown else "hidden" if include else "none"
     output, shows = "", "output"
-    images = [o for o in outputs if figures.is_image(o.get("data", {}))]
-    if images or chunk.label.startswith("fig-"):
-        figure = _figure(chunk, images, files)  # the file, shown or not
+    if pictures or chunk.label.startswith("fig-"):
+        figure = _figure(chunk, outputs, pictures, files)
     if include and chunk.options.get("output", True) is not False:
         output = _markdown(chunk, outputs)
         if chunk.label.startswith("tbl-"):
@@ -98,7 +102,7 @@ def _cell(
             output = f"::: {{#{chunk.label}}}\n{output}\n\n{caption}\n:::"
         if chunk.options.get("output") == "asis" and output.strip():
             shows = "markdown"
-        if images:
+        if pictures:
             output, shows = f"{output}\n\n{figure}", "figure"
     head = f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}"}}'
     ticks = _fence(chunk.code)
@@ -131,7 +135,7 @@ def _markdown(chunk: Chunk, outputs: list[Any]) -> str:
         if output["output_type"] == "stream":
             text = output["text"]
             parts.append(text if asis else _verbatim(text))
-        elif not figures.is_image(bundle):
+        elif not figures.is_image(output):
             parts.append(_shown(chunk, bundle))
     text = "\n\n".join(part for part in parts if part.strip())
     _check_closed(chunk, text)
@@ -183,13 +187,16 @@ def _caption(chunk: Chunk, key: str) -> str:
 
 
 def _figure(
-    chunk: Chunk, images: list[Any], files: dict[str, bytes]
+    chunk: Chunk,
+    outputs: list[Any],
+    pictures: list[Picture],
+    files: dict[str, bytes],
 ) -> str:
     """The chunk's figure as a file and a Div; the notebook's copy of it."""
     alt = " ".join(chunk.options.get("fig-alt", "").split())
-    if len(images) != 1:
+    if len(pictures) != 1:
         raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` draws {len(images)} "
+            f"{chunk.place}: the chunk `{chunk.label}` draws {len(pictures)} "
             "figures; let it draw one."
         )
     if not chunk.label.startswith("fig-") or not alt:
@@ -197,8 +204,9 @@ def _figure(
             f"{chunk.place}: the chunk `{chunk.label}` draws a figure; give "
             "it a label `fig-...`, a fig-cap and a fig-alt."
         )
-    picture = figures.picture(images[0]["data"])
-    figures.for_notebook(images[0], alt)
+    (picture,) = pictures
+    (output,) = filter(figures.is_image, outputs)
+    figures.for_notebook(output, picture, alt)
     name = f"figures/{chunk.label}{picture.suffix}"
     files[name] = picture.data
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
