@@ -1,6 +1,199 @@
-"""What all tests share."""
+"""What several files of tests share."""
 
+import hashlib
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
+
+from aevb import data, experiments, mnist_files
+from aevb.experiments import Experiment
+from aevb.settings import Config
 
 # the models of the tests are so small that threads only wait for each other
 torch.set_num_threads(1)
+
+TESTS = Path(__file__).parent
+PATIENCE = 240  # seconds; far more than is needed, for a busy machine
+
+
+# ---- experiments of a moment
+
+
+@pytest.fixture
+def line(tmp_path, monkeypatch):
+    """An experiment named line, in a folder of its own."""
+    from toy_aevb import Counted
+
+    monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("AEVB_PROFILE", raising=False)
+    monkeypatch.setattr(Counted, "log", tmp_path / "log")
+    entry = Experiment(
+        "toy_aevb:Counted", Config(epochs=2, batch_size=10), {"epochs": 1}
+    )
+    monkeypatch.setattr(experiments, "EXPERIMENTS", {"line": entry})
+    return tmp_path / "runs"
+
+
+# ---- a stand-in for MNIST: five and three images of noise
+
+
+def idx(array):
+    """The bytes of an IDX file."""
+    head = struct.pack(
+        f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape
+    )
+    return head + array.astype(np.uint8).tobytes()
+
+
+def stand_in():
+    rng = np.random.default_rng(0)
+    shapes = [(5, 28, 28), (5,), (3, 28, 28), (3,)]
+    tops = [256, 10, 256, 10]
+    arrays = [
+        rng.integers(0, top, s) for top, s in zip(tops, shapes, strict=True)
+    ]
+    names = mnist_files.FILES
+    contents = {n: idx(a) for n, a in zip(names, arrays, strict=True)}
+    published = {
+        name: mnist_files.Published(
+            hashlib.sha256(contents[name]).hexdigest(), array.shape
+        )
+        for name, array in zip(names, arrays, strict=True)
+    }
+    return contents, published
+
+
+CONTENT, PUBLISHED = stand_in()
+
+
+def write_mnist(folder, content=CONTENT):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in content.items():
+        (folder / name).write_bytes(value)
+    return folder
+
+
+def good_source(work):
+    return write_mnist(work / "anywhere")
+
+
+def no_source(work):
+    raise OSError("the cable is cut")
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """The stand-in instead of MNIST; the folder where it is to lie."""
+    monkeypatch.setattr(mnist_files, "FILES", PUBLISHED)
+    monkeypatch.setattr(mnist_files, "SOURCES", [("a source", good_source)])
+    monkeypatch.setenv("AEVB_DATA", str(tmp_path))
+    data._load.cache_clear()
+    yield tmp_path / "MNIST" / "raw"
+    data._load.cache_clear()
+
+
+# ---- real processes
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start Python in a process group of its own, as a terminal does."""
+    running = []
+    paths = [TESTS, TESTS.parent / "code", TESTS.parent]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "AEVB_RUNS": str(tmp_path / "runs"),
+        "AEVB_PROFILE": "full",
+        "TOY_GO": str(tmp_path / "go"),
+    }
+
+    def run(*args):
+        process = subprocess.Popen(
+            [sys.executable, *map(str, args)],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until(condition):
+    """Wait until the condition holds; what it gave."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise TimeoutError(condition)
+
+
+def is_gone(pid):
+    """Whether no process has this number, or only its remains."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+    return state.split()[0] == "Z"
+
+
+def group_is_empty(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def snapshot(folder):
+    """Every file below the folder, and its hash."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(
+            path.read_bytes()
+        ).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+# ---- what a command line says
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys, tmp_path):
+    """The one line that a command line says when it refuses."""
+
+    def call(main, *args, unchanged=True):
+        before = snapshot(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["command", *args])
+        status = 0
+        try:
+            status = main()
+        except SystemExit as end:
+            status = end.code
+        out, err = capsys.readouterr()
+        assert status == 2, out + err
+        assert err.count("\n") == 1, err
+        assert not unchanged or snapshot(tmp_path) == before
+        return err
+
+    return call

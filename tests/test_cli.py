@@ -1,22 +1,168 @@
-"""The command line: one line and status 2 for a user's fault."""
+"""The command line: what a person gets wrong is one line and status 2.
 
+Each row is called as a command line is, in this process, with the words
+that its one line must hold; a few go through a process of their own.
+"""
+
+import os
+import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
+import torch
 
-from aevb import cli
-from test_experiments import line, trainings  # noqa: F401
+from aevb import __main__ as aevb_main
+from aevb import cli, experiments, mnist_files, results
+from aevb.errors import UserError
+from aevb.experiments import Experiment, Study
+from aevb.figures import latent
+from aevb.settings import Config
+from conftest import CONTENT, TESTS, no_source, write_mnist
+from toy_aevb import Counted
+
+
+@dataclass
+class Row:
+    """What is called, what is wrong with the world, what must be said."""
+
+    args: str
+    words: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+AEVB = [
+    Row("", "which command?"),
+    Row("frobnicate", "there is no command 'frobnicate'"),
+    Row("verify-kll", "did you mean verify-kl?"),
+    Row("train", "train which experiment?"),
+    Row("train --epochs 3", "train which experiment?"),
+    Row("train ea", "did you mean ae?"),
+    Row("train vae-kl", "did you mean vae_kl?"),
+    Row("train ae --width 3", "--width"),
+    Row("train ae --epochs 0", "epochs: "),
+    Row("train ae --epochs -3", "epochs: "),
+    Row("train ae --epochs 2.5", "--epochs"),
+    Row("train ae --epochs", "--epochs"),
+    Row("train ae 5", "Unrecognized options: 5"),
+    Row("train ae --lr 0", "lr: "),
+    Row("train ae --lr -1", "lr: "),
+    Row("train ae --lr nan", "lr: "),
+    Row("train ae --lr inf", "lr: "),
+    Row("train ae --lr fast", "--lr"),
+    Row("train ae --batch-size 0", "batch_size: "),
+    Row("train ae --warmup 1", "warmup: "),
+    Row("train ae --weight-decay -1", "weight_decay: "),
+    Row("train ae --beta2 1", "beta2: "),
+    Row("train ae --ema 1", "ema: "),
+    Row("train ae --train-size -1", "train_size: "),
+    Row("train ae --train-size 70000", "train_size: there are 60000 training"),
+    Row("train ae --batch-size 100000", "batch_size: there are 60000"),
+    Row("train ae --train-size 99 --batch-size 100", "batch_size: there are"),
+    Row("train torus_plain --train-size 3001", "train_size: there are 3000"),
+    Row("train ae --seed -1", "seed: "),
+    Row("train ae --threads 0", "threads: "),
+    Row("train ae --device gpu", "--device"),
+    Row("train ae --device mps", "device: this machine has no mps"),
+    Row("train ae --precision float8", "--precision"),
+    Row("train ae --hidden-dims", "hidden_dims: "),
+    Row("train ae --hidden-dims 8 2.5", "--hidden-dims"),
+    Row("train ae --hidden-dims 8 0", "hidden_dims: "),
+    Row("train ae --hidden-dims 8 x", "--hidden-dims"),
+    Row("train vae_kl --hidden-dims 8 3", "must be even"),
+    Row("train vae_kl --estimator mc", "--estimator"),
+    Row("train vae_kl --coeff -1", "coeff: "),
+    Row("train vae_kl --test-size 10001", "test_size: "),
+    Row("train torus_plain --R 1 --r 2", "R"),
+    Row("fetch 3", "Unrecognized options: 3"),
+    Row("verify-kl --model gan", "--model"),
+    Row("verify-kl --images 0", "images must be from 1"),
+    Row("verify-kl --images -5", "images must be from 1"),
+    Row("verify-kl --images 10001", "images must be from 1"),
+    Row(
+        "train ae",
+        "PROFILE must be one of full, quick, gpu",
+        (("PROFILE", "slow"),),
+    ),
+    Row("train ae", "cannot write to", (("RUNS", "file"),)),
+    Row("train ae", "cannot write to", (("RUNS", "/proc/runs"),)),
+    Row("fetch", "make it a folder", (("DATA", "file"),)),
+    Row("fetch", "cannot be kept in", (("DATA", "/proc/data"),)),
+    Row("fetch", "could not be fetched from"),
+    Row("train ae", "could not be fetched from", (("RUNS", "away"),)),
+]
+
+
+@pytest.mark.parametrize("row", AEVB, ids=lambda r: r.args or "nothing")
+def test_what_is_wrong_is_refused(row, tmp_path, monkeypatch, refused, small):
+    monkeypatch.setattr(mnist_files, "SOURCES", [("a source", no_source)])
+    # the runs of the rows that come to train lie elsewhere
+    away = tmp_path.parent / f"{tmp_path.name}-away"
+    monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("AEVB_PROFILE", raising=False)
+    (tmp_path / "file").write_text("a file")
+    for name, value in row.environment:
+        places = {"file": str(tmp_path / "file"), "away": str(away)}
+        monkeypatch.setenv(f"AEVB_{name}", places.get(value, value))
+    err = refused(aevb_main.main, *row.args.split())
+    assert err.startswith("aevb: ")
+    assert row.words in err
+
+
+def test_no_help_and_no_refusal_needs_pytorch(tmp_path):
+    """Which takes seconds to import; nor does the hash of the source."""
+    script = """
+import sys
+from aevb import __main__, results
+for args in ("--help", "train ae --help", "train ae --lr -1", "train ea"):
+    sys.argv = ["aevb", *args.split()]
+    try:
+        __main__.main()
+    except SystemExit as end:
+        print(end.code, file=sys.stderr)
+results.source_hash()
+heavy = {"torch", "scipy", "matplotlib", "sympy", "ripser", "numpy"}
+print(*heavy & set(sys.modules), file=sys.stderr)
+"""
+    paths = os.pathsep.join(map(str, (TESTS.parent / "code", TESTS.parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    first, second, lr, status, name, *rest = done.stderr.splitlines()
+    assert (first, second, status, rest) == ("0", "0", "2", ["2", ""])
+    assert lr.startswith("aevb: lr: input should be greater than 0")
+    assert name.startswith("aevb: there is no experiment 'ea'")
+
+
+def test_a_module_that_is_not_python_is_named(tmp_path, refused, monkeypatch):
+    bad = tmp_path / "models.py"
+    bad.write_text("def f(:\n")
+
+    def broken():
+        compile_it = __import__("py_compile").compile
+        try:
+            compile_it(str(bad), doraise=True)
+        except Exception as error:
+            raise error.exc_value from None
+
+    monkeypatch.setattr(cli, "main", broken)
+    err = refused(aevb_main.main)
+    assert err.startswith(f"aevb: {bad}, line 1, is not Python: ")
 
 
 @pytest.fixture
-def aevb(monkeypatch, capsys):
+def said(monkeypatch, capsys):
     """Run a command; give its exit status and what it printed."""
 
     def run(*args):
         monkeypatch.setattr(sys, "argv", ["aevb", *args])
+        status = 0
         try:
             cli.main()
-            status = 0
         except SystemExit as end:
             status = end.code
         return status, *capsys.readouterr()
@@ -24,46 +170,144 @@ def aevb(monkeypatch, capsys):
     return run
 
 
-def test_train_takes_settings_as_options(aevb, line):  # noqa: F811
-    status, out, _ = aevb("train", "line", "--epochs", "3", "--lr", "1e-2")
+def test_train_takes_settings_as_options(said, line):
+    status, out, _ = said("train", "line", "--epochs", "3", "--lr", "1e-2")
     assert status == 0
     assert out.startswith("line: ")
     assert "weight" in out
-    assert trainings() == 1
+    assert Counted.log.read_text() == "trained\n"
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (("train", "lime"), "did you mean line"),
-        (("train", "line", "--epochs", "0"), "epochs: "),
-        (("train", "line", "--lr", "nan"), "lr: "),
-        (("train", "line", "--lr", "-1"), "lr: "),
-        (("train", "line", "--device", "mps"), "device: "),
-    ],
-)
-def test_a_users_fault_is_one_line(aevb, line, args, words):  # noqa: F811
-    status, out, err = aevb(*args)
-    assert status == 2
-    assert out == ""
-    assert err.startswith("aevb: ")
-    assert words in err
-    assert err.count("\n") == 1
-    assert not line.exists()
-
-
-def test_an_option_that_does_not_exist_is_named(aevb, line):  # noqa: F811
-    status, _, err = aevb("train", "line", "--width", "3")
-    assert status == 2
-    assert "--width" in err
-
-
-def test_ctrl_c_says_what_is_kept(aevb, line, monkeypatch):  # noqa: F811
+def test_ctrl_c_says_what_is_kept(said, line, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("aevb.training.Trainer.take_step", stop)
-    status, _, err = aevb("train", "line")
+    status, _, err = said("train", "line")
     assert status == 130
     assert str(line) in err
     assert "goes on from there" in err
+
+
+def test_all_done_starts_no_process(said, line, monkeypatch, tmp_path):
+    study = Study("test_cli:measured", ("line",))
+    monkeypatch.setattr(experiments, "STUDIES", {"s": study})
+    monkeypatch.setattr(results, "PATH", tmp_path / "results.json")
+    monkeypatch.setattr(mnist_files, "fetch", lambda: None)
+    monkeypatch.setattr("aevb.workers.make", in_turn)
+    monkeypatch.setattr("aevb.agenda.product_rate", lambda: 100.0)
+    monkeypatch.setattr("aevb.agenda.on_gpu", lambda: False)
+    _, out, _ = said("train-all")
+    assert "to do: line, s; about 0 s on this machine" in out
+    monkeypatch.setattr("aevb.workers.make", None)
+    status, out, err = said("train-all")
+    assert (status, err) == (0, "")
+    assert "to do" not in out
+    assert "every number is in" in out
+
+
+def in_turn(jobs, do, needs, size):
+    for job in jobs:
+        do(job)
+
+
+def measured(line):
+    return {"summary": {"key": line.key}}
+
+
+def test_the_time_that_is_said_grows_with_the_work(monkeypatch):
+    from aevb import agenda
+
+    entry = Experiment("", Config(epochs=10), {}, cost=3000.0)
+    longer = {"epochs": 20}
+    table = dict.fromkeys("abcd", entry)
+    table["e"] = Experiment("", Config(epochs=10), {}, longer, 3000.0)
+    monkeypatch.setattr(experiments, "EXPERIMENTS", table)
+    monkeypatch.setattr(agenda, "product_rate", lambda: 25.0)
+    monkeypatch.setattr(agenda, "on_gpu", lambda: False)
+    monkeypatch.setattr(agenda, "number", lambda jobs: 2)
+    monkeypatch.setattr(
+        "aevb.training.has_fast_bfloat16", lambda device: False
+    )
+
+    def words(names):
+        return agenda.estimate([("run", n) for n in names]).split(" on ")[0]
+
+    assert words("ab") == "about 100 min"  # at half the rate of the table
+    assert words("abcd") == "about 200 min"  # two at once
+    monkeypatch.setenv("AEVB_PROFILE", "gpu")
+    assert words("ae") == "about 200 min"  # no sooner than the longest
+    monkeypatch.setenv("AEVB_PROFILE", "quick")
+    assert words("ab") == "about 10 s"
+
+
+def test_latent_sizes_that_no_figure_shows_are_refused(monkeypatch, refused):
+    entry = experiments.EXPERIMENTS["vae_kl"]
+    four = type(entry.config)(hidden_dims=(16, 8))
+    table = {"vae_kl": Experiment("", four, {}, latents=(2,))}
+    monkeypatch.setattr(experiments, "EXPERIMENTS", table)
+    err = refused(aevb_main.main, "train-all")
+    assert err.startswith("aevb: vae_kl: hidden_dims gives 4 latent")
+
+
+# ---- divergence: nothing is reported
+
+
+def test_a_diverged_training_reports_nothing(line, monkeypatch, refused):
+    entry = Experiment(
+        "toy_aevb:Diverged", Config(epochs=3, batch_size=10), {}
+    )
+    monkeypatch.setattr(experiments, "EXPERIMENTS", {"line": entry})
+    err = refused(aevb_main.main, "train", "line", unchanged=False)
+    assert "diverged at step 10 of 30" in err
+    assert "checkpoint is" not in err
+    assert "lower lr" in err
+    assert [p.name for p in line.rglob("*.*") if p.is_file()] == [
+        "config.json"
+    ]
+
+
+def test_a_diverged_study_reports_nothing(
+    line, small, tmp_path, monkeypatch, refused
+):
+    """The study of the report, with a rate at which it must diverge."""
+    settings = {"coeffs": (1.0,), "course_coeff": 1e-3, "samples": 2}
+    settings |= {"test_size": 3, "hidden_dims": (8, 4), "batch_size": 1}
+    settings |= {"epochs": 8, "lr": 1e30}
+    entry = Study("aevb.studies:rate_distortion", (), settings)
+    monkeypatch.setattr(experiments, "STUDIES", {"rate_distortion": entry})
+    monkeypatch.setattr(experiments, "EXPERIMENTS", {})
+    monkeypatch.setattr("aevb.agenda.estimate", lambda jobs: "soon")
+    monkeypatch.setattr("aevb.workers.make", in_turn)
+    monkeypatch.setattr(results, "PATH", tmp_path / "results.json")
+    write_mnist(small)
+    err = refused(aevb_main.main, "train-all", unchanged=False)
+    assert "diverged at step" in err
+    assert not (tmp_path / "results.json").exists()
+    assert [p for p in line.rglob("*") if p.is_file()] == []
+
+
+def test_damaged_data_that_cannot_be_fetched_is_kept(
+    small, monkeypatch, refused
+):
+    name = next(iter(CONTENT))
+    home = write_mnist(small, CONTENT | {name: b"damaged"})
+    monkeypatch.setattr(mnist_files, "SOURCES", [("a source", no_source)])
+    err = refused(aevb_main.main, "fetch", unchanged=False)
+    assert f"({name} had been damaged)" in err
+    assert (home / f"{name}.damaged").read_bytes() == b"damaged"
+
+
+# ---- a plane of codes
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_plane_needs_two_latent_dimensions(size):
+    codes = torch.zeros(64, size)
+    labels = torch.zeros(64, dtype=torch.long)
+    for draw in (
+        lambda: latent.codes_quantiles(codes),
+        lambda: latent.latent_planes({"a": codes}, labels),
+    ):
+        with pytest.raises(UserError, match="let hidden_dims end in 2"):
+            draw()

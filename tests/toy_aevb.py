@@ -1,4 +1,4 @@
-"""`aevb` with experiments of a moment, for tests with real processes.
+"""`aevb` with experiments of a moment, for tests with and without processes.
 
 TOY_GO names a file: until it exists every step of a training waits a little.
 """
@@ -7,38 +7,62 @@ import os
 import time
 from pathlib import Path
 
-from aevb import cli, evaluation, experiments, mnist_files, training
+from aevb import agenda, cli, evaluation, experiments, mnist_files, training
 from aevb.experiments import Experiment
 from aevb.settings import Config
-from test_training import Line
-
-GO = Path(os.environ["TOY_GO"])
+from test_training import Diverging, Line
 
 
-class Slow(Line):
-    """A task that takes its time until it is told to go."""
+class Toy(Line):
+    """A line that is built from settings, as a task of the table is."""
 
     def __init__(self, config):
         super().__init__(**config.model_dump())
 
+    def evaluate(self, model):
+        return {"weight": evaluation.mean(model.weight.detach().flatten())}
+
+
+class Counted(Toy):
+    """A task whose trainings are counted in a file."""
+
+    log = None
+
+    def data(self, device):
+        with self.log.open("a") as file:
+            file.write("trained\n")
+        return super().data(device)
+
+    def failure(self, metrics):
+        return "the weight is 99" if metrics["weight"].value == 99 else None
+
+
+class Diverged(Diverging):
+    def __init__(self, config):
+        super().__init__(**config.model_dump())
+
+    def evaluate(self, model):
+        raise AssertionError("a diverged model was evaluated")
+
+
+class Slow(Toy):
+    """A task that takes its time until it is told to go."""
+
     def loss(self, model, batch):
-        if not GO.exists():
+        if not Path(os.environ["TOY_GO"]).exists():
             time.sleep(0.02)
         return super().loss(model, batch)
 
-    def evaluate(self, model):
-        return {"weight": evaluation.mean(model.weight.detach())}
 
-
-# processes that are spawned read this module again, so this holds in them
-training.CHECKPOINT_SECONDS = 0.05
-CONFIG = Config(epochs=40, batch_size=10, threads=1)
-experiments.EXPERIMENTS = {
-    "one": Experiment("toy_aevb:Slow", CONFIG, {}),
-    "two": Experiment("toy_aevb:Slow", CONFIG, {}),
-}
-experiments.STUDIES = {}
-mnist_files.fetch = lambda: None
+# a process that is spawned reads this module again, under the other name
+if __name__ in ("__main__", "__mp_main__"):
+    training.CHECKPOINT_SECONDS = 0.05
+    config = Config(epochs=40, batch_size=10)
+    entry = Experiment("toy_aevb:Slow", config, {})
+    experiments.EXPERIMENTS = {"one": entry}
+    agenda.product_rate = lambda: 50.0
+    experiments.STUDIES = {}
+    mnist_files.fetch = lambda: None
 
 if __name__ == "__main__":
     cli.main()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import tyro
 
-from aevb import experiments, mnist_files, profiles
+from aevb import experiments, profiles
 from aevb.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,13 +61,15 @@ def train_all() -> None:
     kept = f"{profiles.runs_folder()}{os.sep}"
     print(f"profile {profiles.profile()}; what is done is kept in {kept}")
     sys.stdout.flush()
-    mnist_files.fetch()
-    from aevb import results, runs, workers
+    from aevb import mnist_files
 
-    if jobs := workers.missing():
+    mnist_files.fetch()
+    from aevb import agenda, results, runs, workers
+
+    if jobs := agenda.missing():
         names = ", ".join(name for _, name in jobs)
-        print(f"to do: {names}; {workers.estimate(jobs)}", flush=True)
-        workers.make(jobs)
+        print(f"to do: {names}; {agenda.estimate(jobs)}", flush=True)
+        workers.make(jobs, agenda.do, agenda.needs, agenda.number(jobs))
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
     results.write(finished, studies)
@@ -95,6 +97,8 @@ def check_shown() -> None:
 
 def fetch() -> None:
     """Fetch MNIST and check its bytes."""
+    from aevb import mnist_files
+
     home = mnist_files.raw_folder()
     train, _, test, _ = (len(a) for a in mnist_files.arrays(home))
     print(

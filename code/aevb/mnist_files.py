@@ -25,7 +25,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aevb import locks
+from aevb import locks, progress
 from aevb.errors import UserError
 
 
@@ -179,7 +178,8 @@ def _renew(home: Path, wanted: list[str]) -> None:
         (home / name).replace(home / f"{name}.damaged")
     faults = []
     for title, source in SOURCES:
-        print(f"fetching MNIST from {title}", file=sys.stderr, flush=True)
+        if progress.watched():
+            progress.line(f"fetching MNIST from {title}")
         try:
             with _workplace(home) as work:
                 found = source(work)

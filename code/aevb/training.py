@@ -343,9 +343,10 @@ def fit(
                 f"{checkpoint} is no checkpoint of this training ({reason}); "
                 "delete it"
             ) from error
-    kept = f"the last good checkpoint is {checkpoint}"
-    if checkpoint is None:
-        kept = "no checkpoint was asked for"
+    kept = "no checkpoint was kept"
+    good = f"the last good checkpoint is {checkpoint}"
+    if trainer.step:
+        kept = good
     label = task.config.__class__.__name__.removesuffix("Config")
     with Progress(f"train {label}", trainer.total_steps, trainer.step) as bar:
         clock = saved = time.monotonic()
@@ -362,6 +363,7 @@ def fit(
                 trainer.check(kept)
                 trainer.seconds += now - clock
                 checkpoints.save(checkpoint, trainer.state())
+                kept = good
                 clock = saved = time.monotonic()
         trainer.seconds += time.monotonic() - clock
     return trainer.result.eval(), trainer.history, trainer.seconds

@@ -1,8 +1,7 @@
-"""All trainings and measurements of the report, as many at once as cores.
+"""Jobs in processes of their own, which end with their parent.
 
-Each is done in a process of its own, of one thread. Whatever ends the
-parent, SIGKILL included, ends the processes too: each watches the pipe that
-closes with its parent. Their checkpoints are kept.
+Whatever ends the parent, SIGKILL included, ends the processes: each waits
+for the pipe that closes with its parent. What they have written stays.
 """
 
 import os
@@ -10,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
@@ -21,95 +20,28 @@ from multiprocessing import (
     parent_process,
     resource_tracker,
 )
-from statistics import median
 from typing import Any
 
-import torch
-
-from aevb import experiments, profiles, progress, runs, training
+from aevb import profiles, progress
 from aevb.errors import UserError
 
 Job = tuple[str, str]
 """The kind, "run" or "study", and the name."""
 
-RATE = 50.0
-"""GFLOP/s of a core to which the costs in the table are measured."""
-BFLOAT16_GAIN = 3.0
-"""How many times faster a training is, coarsely, where the hardware
-multiplies in bfloat16."""
 
+def make(
+    jobs: Sequence[Job],
+    do: Callable[[Job], object],
+    needs: Callable[[Job], Sequence[Job]],
+    size: int,
+) -> None:
+    """Do all jobs, each once what it needs is done.
 
-def missing() -> list[Job]:
-    """What the report needs and is not there yet."""
-    kept = {"run": runs.finished, "study": runs.measured}
-    every = [("run", n) for n in experiments.EXPERIMENTS]
-    every += [("study", n) for n in experiments.STUDIES]
-    return [(kind, name) for kind, name in every if kept[kind](name) is None]
-
-
-def on_gpu() -> bool:
-    return training.resolve_device("auto").type != "cpu"
-
-
-def number(jobs: Sequence[Job]) -> int:
-    """How many processes work at once; on a GPU they take turns."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return 1 if on_gpu() else max(1, min(cores, len(jobs)))
-
-
-# ---- how long it will take
-
-
-def product_rate(seconds: float = 2.0) -> float:
-    """GFLOP/s of float32 matrix products on one thread, measured."""
-    threads, size = torch.get_num_threads(), 512
-    torch.set_num_threads(1)
-    a, b = torch.rand(2, size, size)
-    times = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        torch.mm(a, b)
-        times.append(time.perf_counter() - start)
-    torch.set_num_threads(threads)
-    return 2e-9 * size**3 / median(times)
-
-
-def cost(job: Job) -> float:
-    """What the table says of a job's work, under the current profile."""
-    kind, name = job
-    if profiles.profile() == "quick":
-        return experiments.QUICK_COST
-    if kind == "study":
-        return experiments.STUDIES[name].cost
-    experiment, config = profiles.configure(name)
-    return experiment.cost * config.epochs / experiment.config.epochs
-
-
-def estimate(jobs: Sequence[Job]) -> str:
-    """How long the jobs will take here, coarsely, in words."""
-    if on_gpu():
-        return "how long a GPU takes was not measured"
-    rate = product_rate()
-    costs = [cost(job) for job in jobs]
-    seconds = max(sum(costs) / number(jobs), *costs, 0.0) * RATE / rate
-    if training.has_fast_bfloat16(torch.device("cpu")):
-        seconds /= BFLOAT16_GAIN
-    time_ = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-    return (
-        f"about {time_} on this machine ({number(jobs)} at once, float32 "
-        f"products at {rate:.0f} GFLOP/s a core)"
-    )
-
-
-# ---- the parent
-
-
-def make(jobs: Sequence[Job]) -> None:
-    """Do all jobs; a study begins once its runs are finished.
+    Args:
+        jobs: what is done, those that can begin in this order.
+        do: a function of a module, called in another process.
+        needs: the jobs that one needs.
+        size: how many are done at once.
 
     Raises:
         UserError: one of them failed; the others are stopped, and go on
@@ -117,12 +49,12 @@ def make(jobs: Sequence[Job]) -> None:
     """
     waiting = list(jobs)
     making: dict[Future[None], Job] = {}
-    with _pool(number(jobs)) as (pool, inbox), _Bars(len(jobs)) as bars:
+    with _pool(size) as (pool, inbox), _Bars(len(jobs)) as bars:
         while waiting or making:
             unfinished = {*waiting, *making.values()}
-            ready = [j for j in waiting if unfinished.isdisjoint(_needs(j))]
+            ready = [j for j in waiting if unfinished.isdisjoint(needs(j))]
             with _signals_held():
-                making |= {pool.submit(_make, j): j for j in ready}
+                making |= {pool.submit(_do, do, j): j for j in ready}
             waiting = [j for j in waiting if j not in ready]
             done, _ = wait_for(making, 0.5, FIRST_COMPLETED)
             while not inbox.empty():
@@ -130,12 +62,6 @@ def make(jobs: Sequence[Job]) -> None:
             for future in done:
                 future.result()
                 bars.finish(making.pop(future))
-
-
-def _needs(job: Job) -> list[Job]:
-    kind, name = job
-    names = experiments.STUDIES[name].runs if kind == "study" else ()
-    return [("run", n) for n in names]
 
 
 @contextmanager
@@ -225,15 +151,13 @@ class _Bars:
             self._close(job)
 
 
-# ---- a worker
+# ---- in the other process
 
 _job: Job = ("", "")
 
 
 def _begin(inbox: Any) -> None:
-    """Make a process one of several: of one thread, with no bar of its own,
-    and at an end with its parent."""
-    torch.set_num_threads(1)
+    """Send progress to the parent, and end with it."""
     progress.send = lambda state: inbox.put((_job, state))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -245,8 +169,7 @@ def _end_with_parent() -> None:
     os._exit(1)  # at once; what is on disk is whole
 
 
-def _make(job: Job) -> None:
+def _do(do: Callable[[Job], object], job: Job) -> None:
     global _job
     _job = job
-    kind, name = job
-    getattr(runs, kind)(name)
+    do(job)

@@ -1,0 +1,94 @@
+"""What the report needs and is not there yet, and how long it will take."""
+
+import os
+import time
+from collections.abc import Sequence
+from statistics import median
+
+import torch
+
+from aevb import experiments, profiles, runs, training
+from aevb.workers import Job
+
+RATE = 50.0
+"""GFLOP/s of a core to which the costs in the table are measured."""
+BFLOAT16_GAIN = 3.0
+"""How many times faster a training is, coarsely, where the hardware
+multiplies in bfloat16."""
+
+
+def missing() -> list[Job]:
+    """What the report needs and is not there yet."""
+    kept = {"run": runs.finished, "study": runs.measured}
+    every = [("run", n) for n in experiments.EXPERIMENTS]
+    every += [("study", n) for n in experiments.STUDIES]
+    return [(kind, name) for kind, name in every if kept[kind](name) is None]
+
+
+def on_gpu() -> bool:
+    return training.resolve_device("auto").type != "cpu"
+
+
+def number(jobs: Sequence[Job]) -> int:
+    """How many processes work at once; on a GPU they take turns."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return 1 if on_gpu() else max(1, min(cores, len(jobs)))
+
+
+def needs(job: Job) -> list[Job]:
+    """The jobs that must be finished before this one."""
+    kind, name = job
+    names = experiments.STUDIES[name].runs if kind == "study" else ()
+    return [("run", n) for n in names]
+
+
+def do(job: Job) -> None:
+    """Make a run or a study on one thread, and keep it."""
+    torch.set_num_threads(1)
+    kind, name = job
+    getattr(runs, kind)(name)
+
+
+def product_rate(seconds: float = 2.0) -> float:
+    """GFLOP/s of float32 matrix products on one thread, measured."""
+    threads, size = torch.get_num_threads(), 512
+    torch.set_num_threads(1)
+    a, b = torch.rand(2, size, size)
+    times = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        torch.mm(a, b)
+        times.append(time.perf_counter() - start)
+    torch.set_num_threads(threads)
+    return 2e-9 * size**3 / median(times)
+
+
+def cost(job: Job) -> float:
+    """What the table says of a job's work, under the current profile."""
+    kind, name = job
+    if profiles.profile() == "quick":
+        return experiments.QUICK_COST
+    if kind == "study":
+        return experiments.STUDIES[name].cost
+    experiment, config = profiles.configure(name)
+    return experiment.cost * config.epochs / experiment.config.epochs
+
+
+def estimate(jobs: Sequence[Job]) -> str:
+    """How long the jobs will take here, coarsely, in words."""
+    if on_gpu():
+        return "how long a GPU takes was not measured"
+    rate = product_rate()
+    costs = [cost(job) for job in jobs]
+    seconds = max(sum(costs) / number(jobs), *costs, 0.0) * RATE / rate
+    if training.has_fast_bfloat16(torch.device("cpu")):
+        seconds /= BFLOAT16_GAIN
+    time_ = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return (
+        f"about {time_} on this machine ({number(jobs)} at once, float32 "
+        f"products at {rate:.0f} GFLOP/s a core)"
+    )

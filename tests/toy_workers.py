@@ -1,0 +1,21 @@
+"""`aevb fetch` made to start two processes that sleep, without PyTorch."""
+
+import os
+import time
+from pathlib import Path
+
+from aevb import cli, workers
+
+
+def sleep(job):
+    Path(job[1]).write_text(f"{os.getpid()}")
+    time.sleep(600)
+
+
+def both():
+    workers.make([("run", "a"), ("run", "b")], sleep, lambda job: [], 2)
+
+
+if __name__ == "__main__":
+    cli.COMMANDS["fetch"] = both
+    cli.main()
