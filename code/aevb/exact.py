@@ -68,12 +68,11 @@ def log_likelihoods(decoder: Any, x: Tensor, z: Tensor) -> Tensor:
 
         log p(x_b | z_g) = (x_b W) h_g + x_b c - sum_i softplus(l_gi),
 
-    with inner products as long as h_g and not as long as an image.
+    with inner products as long as h_g and not as long as an image. The
+    decoder is a `torch.nn.Sequential`, linear at its end.
     """
-    *body, last = decoder
-    h = z
-    for layer in body:
-        h = layer(h)  # (G, width)
+    last = decoder[-1]
+    h = decoder[:-1](z)  # (G, width)
     black = x.new_zeros(x.shape[1])
     constant = objectives.bernoulli_log_likelihood(last(h), black)  # (G,)
     product = torch.addmm(constant, x @ last.weight, h.T)
@@ -101,7 +100,7 @@ def log_q_of_posterior(
 
 
 @contextmanager
-def constant(network: nn.Module) -> Iterator[None]:
+def frozen(network: nn.Module) -> Iterator[None]:
     """What is computed in this block has no gradient for the weights."""
     network.requires_grad_(False)
     try:
@@ -153,9 +152,7 @@ class ExactTask(VAETask):
         if self.matches:
             encoder = -log_q_of_posterior(model, x, z, known).mean()
         else:
-            regularizer = REGULARIZERS[self.config.estimator]
-            with constant(model.decoder):
-                encoder = objectives.negative_elbo(model, x, regularizer)[
-                    "loss"
-                ]
+            how = REGULARIZERS[self.config.estimator], self.config.coeff
+            with frozen(model.decoder):
+                encoder = objectives.negative_elbo(model, x, *how)["loss"]
         return {"loss": nll + encoder, "nll": nll, "encoder": encoder}
