@@ -16,6 +16,10 @@ from aevb.objectives import bernoulli_log_likelihood, negative_elbo
 from aevb.settings import ExactConfig
 
 
+def log_px_by_lattice(decoder, x, z):
+    return exact.log_mean_exp(exact.log_likelihoods(decoder, x, z))
+
+
 @pytest.fixture
 def vae():
     """A model whose posteriors differ from the prior and from normals."""
@@ -77,7 +81,7 @@ def test_likelihoods_are_those_of_the_logits(vae, x):
 def test_the_gradient_is_that_of_the_plain_formula(vae, x):
     z = lattice(64, 2)
     weights = list(vae.decoder.parameters())
-    value = exact.log_px_by_lattice(vae.decoder, x, z).sum()
+    value = log_px_by_lattice(vae.decoder, x, z).sum()
     p = torch.sigmoid(vae.decoder(z)).unsqueeze(0)  # (1, G, D)
     pixels = torch.where(x.unsqueeze(1) == 1, p, 1 - p)
     plain = pixels.prod(dim=2).mean(dim=1).log().sum()
@@ -98,7 +102,7 @@ def test_the_mean_estimate_is_a_bound_that_tightens(vae, x):
     for points in (4, 32, 512):
         draws = torch.stack(
             [
-                exact.log_px_by_lattice(vae.decoder, x, lattice(points, 2))
+                log_px_by_lattice(vae.decoder, x, lattice(points, 2))
                 for _ in range(200)
             ]
         )
@@ -117,7 +121,7 @@ def test_linear_logits_are_integrated_as_by_gauss_and_hermite(x):
     logits = decoder(nodes.float().unsqueeze(1)).double()
     terms = x.double() @ logits.T - softplus(logits).sum(dim=1)
     expected = (terms.exp() @ weights).log() - 0.5 * math.log(2 * math.pi)
-    found = exact.log_px_by_lattice(decoder, x, lattice(4000, 1))
+    found = log_px_by_lattice(decoder, x, lattice(4000, 1))
     torch.testing.assert_close(found.double(), expected, atol=2e-3, rtol=0)
 
 
@@ -134,25 +138,57 @@ def small(monkeypatch):
     monkeypatch.setattr(tasks, "load_mnist", lambda device: found)
 
 
-def test_each_network_follows_its_own_objective(small):
-    task = ExactTask(ExactConfig(hidden_dims=(8, 4), points=16, encoded=0.5))
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_each_network_follows_its_own_objective(small, share):
+    task = ExactTask(ExactConfig(hidden_dims=(8, 4), points=16))
     torch.manual_seed(0)
     model = task.model()
     batch = (torch.rand(8, tasks.PIXELS) > 0.5).float()
+    task.draw(torch.zeros(2, tasks.PIXELS, dtype=torch.uint8), share)
     torch.manual_seed(1)
     terms = task.loss(model, batch)
     terms["loss"].backward()
     torch.manual_seed(1)
-    nll = -exact.log_px_by_lattice(model.decoder, batch, lattice(16, 2)).mean()
-    elbo = negative_elbo(model, batch[:4])["loss"]
+    z = lattice(16, 2)
+    log_px_z = exact.log_likelihoods(model.decoder, batch, z)
+    nll = -exact.log_mean_exp(log_px_z).mean()
+    if share < 0.5:
+        known = batch[:4], z, log_px_z[:4]
+        encoder = -exact.log_q_of_posterior(model, *known).mean()
+    else:
+        encoder = negative_elbo(model, batch[:4])["loss"]
     assert terms["nll"] == nll
-    torch.testing.assert_close(terms["loss"], nll + elbo)
-    for network, objective in ((model.decoder, nll), (model.encoder, elbo)):
+    torch.testing.assert_close(terms["loss"], nll + encoder)
+    for network, objective in (
+        (model.decoder, nll),
+        (model.encoder, encoder),
+    ):
         weights = list(network.parameters())
-        for w, expected in zip(
-            weights, torch.autograd.grad(objective, weights), strict=True
-        ):
+        gradients = torch.autograd.grad(objective, weights, retain_graph=True)
+        for w, expected in zip(weights, gradients, strict=True):
             torch.testing.assert_close(w.grad, expected)
+
+
+@torch.no_grad()
+def test_draws_have_the_moments_of_the_posterior(vae, x):
+    """The mean of log q at the draws is its mean under the posterior."""
+    z = lattice(512, 2)
+    log_px_z = exact.log_likelihoods(vae.decoder, x, z)
+    torch.manual_seed(0)
+    found = torch.stack(
+        [exact.log_q_of_posterior(vae, x, z, log_px_z) for _ in range(2000)]
+    )
+    step = 0.05
+    axis = torch.arange(-6, 6, step)
+    grid = torch.cartesian_prod(axis, axis)
+    log_pz = Normal(0.0, 1.0).log_prob(grid).sum(dim=1)
+    log_pxz = exact.log_likelihoods(vae.decoder, x, grid) + log_pz
+    posterior = log_pxz.softmax(dim=1)
+    mean, logvar = vae.encode(x)
+    q = Normal(mean.unsqueeze(1), (0.5 * logvar).exp().unsqueeze(1))
+    expected = (posterior * q.log_prob(grid).sum(dim=2)).sum(dim=1)
+    error = found.std(dim=0) / 2000**0.5
+    assert ((found.mean(dim=0) - expected).abs() < 5 * error + 0.02).all()
 
 
 def test_settings_are_closed():

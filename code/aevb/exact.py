@@ -15,11 +15,17 @@ uniform, the sum is unbiased for p(x), and by Jensen's inequality the mean
 of its logarithm is below log p(x), by less as G grows. Decoders were trained
 so by Correia et al. (2023), with an N(0, I) prior and no encoder.
 
-The encoder then has one use, to approximate the posterior, and is fitted to
-that: it maximises the ELBO under a decoder that the ELBO leaves alone, hence
-minimises KL(q(z | x) || p(z | x)). Moment matching, the maximum of
-E_p(z | x)[log q(z | x)], costs less and is not chosen: where the posterior
-has two modes, it covers both and what lies between.
+The encoder then has one use, to approximate the posterior, and no weight of
+the decoder depends on it. First it maximises
+
+    E_p(z | x)[log q(z | x)],        z drawn among the z_g by their p(z_g | x),
+
+which has no local optimum in q and finds the place of any image (the wake
+phase for q of Bornschein and Bengio 2015); but where the posterior has two
+modes, this q covers both and what lies between. So later it maximises the
+ELBO under a decoder that is held constant, and comes as near to the
+posterior in KL(q(z | x) || p(z | x)) as the encoders that it is compared to.
+The ELBO alone, from the start, leaves images at the wrong mode.
 """
 
 import math
@@ -61,26 +67,39 @@ def log_likelihoods(decoder: Any, x: Tensor, z: Tensor) -> Tensor:
 
         log p(x_b | z_g) = (x_b W) h_g + x_b c - sum_i softplus(l_gi),
 
-    with inner products as long as h_g and not as long as an image.
+    with inner products as long as h_g and not as long as an image. The
+    decoder is a `torch.nn.Sequential`, linear at its end.
     """
-    *body, last = decoder
-    h = z
-    for layer in body:
-        h = layer(h)  # (G, width)
+    last = decoder[-1]
+    h = decoder[:-1](z)  # (G, width)
     black = x.new_zeros(x.shape[1])
     constant = objectives.bernoulli_log_likelihood(last(h), black)  # (G,)
     product = torch.addmm(constant, x @ last.weight, h.T)
     return product + (x @ last.bias).unsqueeze(1)
 
 
-def log_px_by_lattice(decoder: Any, x: Tensor, z: Tensor) -> Tensor:
-    """log 1/G sum_g p(x | z_g) of binary images x (B, D), (B,), in nats."""
-    log_px_z = log_likelihoods(decoder, x, z)
-    return log_px_z.logsumexp(dim=1) - math.log(len(z))
+def log_mean_exp(log_px_z: Tensor) -> Tensor:
+    """log 1/G sum_g p(x_b | z_g) from its logarithms (B, G), (B,)."""
+    return log_px_z.logsumexp(dim=1) - math.log(log_px_z.shape[1])
+
+
+def log_q_of_posterior(
+    model: VAE, x: Tensor, z: Tensor, log_px_z: Tensor
+) -> Tensor:
+    """log q(z | x_b) at one z ~ p(z | x_b) among the lattice points, (B,).
+
+    Args:
+        model: its encoder is used.
+        x: binary images, (B, D).
+        z: lattice points, (G, L).
+        log_px_z: their log p(x_b | z_g), (B, G).
+    """
+    drawn = log_px_z.softmax(dim=1).multinomial(1).squeeze(1)
+    return objectives.log_normal_pdf(z[drawn], *model.encode(x))
 
 
 @contextmanager
-def constant(network: nn.Module) -> Iterator[None]:
+def frozen(network: nn.Module) -> Iterator[None]:
     """What is computed in this block has no gradient for the weights."""
     network.requires_grad_(False)
     try:
@@ -92,17 +111,27 @@ def constant(network: nn.Module) -> Iterator[None]:
 class ExactTask(VAETask):
     """`VAETask` with -log p(x) in place of the ELBO, for the decoder.
 
-    Its `loss` adds two objectives that share no weight: log p(x) moves the
-    decoder, the ELBO of the first `encoded` of the batch the encoder.
+    Its `loss` adds two objectives that share no weight: -log p(x) moves the
+    decoder, and the encoder's is that of the module's docstring.
     """
 
     config: ExactConfig
+    matches = True
+
+    def draw(self, rows: Tensor, share: float) -> Tensor:
+        self.matches = share < self.config.matching
+        return super().draw(rows, share)
 
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
         z = lattice(self.config.points, model.z_size).to(batch.device)
-        nll = -log_px_by_lattice(model.decoder, batch, z).mean()
-        first = batch[: math.ceil(self.config.encoded * len(batch))]
-        regularizer = REGULARIZERS[self.config.estimator]
-        with constant(model.decoder):
-            terms = objectives.negative_elbo(model, first, regularizer)
-        return {**terms, "loss": nll + terms["loss"], "nll": nll}
+        log_px_z = log_likelihoods(model.decoder, batch, z)
+        nll = -log_mean_exp(log_px_z).mean()
+        n = math.ceil(self.config.encoded * len(batch))
+        x, known = batch[:n], log_px_z[:n].detach()
+        if self.matches:
+            encoder = -log_q_of_posterior(model, x, z, known).mean()
+        else:
+            how = REGULARIZERS[self.config.estimator], self.config.coeff
+            with frozen(model.decoder):
+                encoder = objectives.negative_elbo(model, x, *how)["loss"]
+        return {"loss": nll + encoder, "nll": nll, "encoder": encoder}

@@ -173,11 +173,19 @@ class VAEConfig(MnistConfig):
 class ExactConfig(VAEConfig):
     """Settings of a VAE whose decoder is trained on log p(x) itself."""
 
+    epochs: Count = 38
     batch_size: Count = 1024
+    lr: float = Field(default=4e-3, gt=0)
+    deformed: float = Field(default=0.15, ge=0, le=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """bfloat16 would round log p(x | z) by about a nat."""
     points: Count = 1024
     """Lattice points in a step, G."""
-    encoded: float = Field(default=0.25, gt=0, le=1)
+    encoded: float = Field(default=0.5, gt=0, le=1)
     """Share of a batch that the encoder is fitted to."""
+    matching: float = Field(default=0.5, ge=0, le=1)
+    """Share of the run in which the encoder is fitted to draws from the
+    posterior; in the rest it maximises the ELBO."""
     importance_samples: int = Field(default=100, gt=0)
     """Importance samples an image; the plane is integrated over as well."""
 
