@@ -38,12 +38,7 @@ from aevb.data import FILES
 from aevb.errors import Damaged, UserError
 from aevb.evaluation import Estimate
 from aevb.mnist import AEConfig, AETask, VAEConfig, VAETask
-from aevb.torus_vae import (
-    TorusPlainConfig,
-    TorusPlainTask,
-    TorusWrappedConfig,
-    TorusWrappedTask,
-)
+from aevb.torus_vae import TorusConfig, TorusTask
 from aevb.training import Config, History
 
 PROFILES = ("full", "quick", "gpu")
@@ -52,6 +47,8 @@ NOT_TRAINING = {
     "aevb.progress",
     "aevb.errors",
     "aevb.locks",
+    "aevb.torus_measures",
+    "aevb.geometry",
 }
 """Modules that a trained weight does not depend on."""
 UNREADABLE = (
@@ -145,10 +142,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         BRIEF_VAE,
     ),
     "ae": Experiment(AETask, AEConfig(), BRIEF),
-    "torus_plain": Experiment(TorusPlainTask, TorusPlainConfig(), BRIEF_TORUS),
-    "torus_wrapped": Experiment(
-        TorusWrappedTask, TorusWrappedConfig(), BRIEF_TORUS
+    "torus_plain": Experiment(
+        TorusTask, TorusConfig(latent="plane", frequencies=10), BRIEF_TORUS
     ),
+    "torus_wrapped": Experiment(TorusTask, TorusConfig(), BRIEF_TORUS),
 }
 
 STUDIES: dict[str, Study] = {
