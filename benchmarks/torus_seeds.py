@@ -17,8 +17,8 @@ import torch
 
 from aevb import training
 from aevb.checkpoints import write_json
-from aevb.settings import TorusWrappedConfig
-from aevb.torus_vae import TorusWrappedTask
+from aevb.settings import TorusConfig
+from aevb.torus_vae import TorusTask
 
 TARGET = Path("code/aevb/measured/torus_seeds.json")
 RATIOS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -37,9 +37,9 @@ SHOWN = (
 )
 
 
-def measure(config: TorusWrappedConfig) -> dict[str, Any]:
+def measure(config: TorusConfig) -> dict[str, Any]:
     """Train and evaluate one model."""
-    task = TorusWrappedTask(config)
+    task = TorusTask(config)
     model, _, seconds = training.fit(task, torch.device("cpu"))
     torch.manual_seed(config.seed)
     metrics = task.evaluate(model)
@@ -50,7 +50,7 @@ def measure(config: TorusWrappedConfig) -> dict[str, Any]:
     return row
 
 
-def provenance(config: TorusWrappedConfig) -> dict[str, Any]:
+def provenance(config: TorusConfig) -> dict[str, Any]:
     """What the numbers depend on, for whoever repeats them."""
     return {
         "command": "PYTHONPATH=code python benchmarks/torus_seeds.py",
@@ -74,11 +74,10 @@ def main() -> None:
     torch.set_num_threads(1)
     brief = {"epochs": arguments.epochs} if arguments.epochs else {}
     seeds = [
-        measure(TorusWrappedConfig(seed=s, **brief))
-        for s in range(arguments.seeds)
+        measure(TorusConfig(seed=s, **brief)) for s in range(arguments.seeds)
     ]
-    ratios = [measure(TorusWrappedConfig(r=r, **brief)) for r in RATIOS]
-    about = provenance(TorusWrappedConfig(**brief))
+    ratios = [measure(TorusConfig(r=r, **brief)) for r in RATIOS]
+    about = provenance(TorusConfig(**brief))
     write_json(TARGET, {"provenance": about, "seeds": seeds, "ratios": ratios})
 
 

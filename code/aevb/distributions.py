@@ -87,6 +87,10 @@ class CircleUniform(Distribution):
         zero = torch.zeros(self.batch_shape, device=value.device)
         return zero - math.log(TAU) + 0 * value
 
+    def icdf(self, value: Tensor) -> Tensor:
+        """The angle in [-pi, pi] below which a share `value` lies."""
+        return TAU * value - math.pi
+
     def entropy(self) -> Tensor:
         """log 2 pi, the largest entropy on the circle."""
         return torch.full(self.batch_shape, math.log(TAU))

@@ -14,8 +14,7 @@ from aevb.settings import (
     AEConfig,
     Config,
     ExactConfig,
-    TorusPlainConfig,
-    TorusWrappedConfig,
+    TorusConfig,
     VAEConfig,
 )
 
@@ -125,16 +124,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         "aevb.tasks:AETask", AEConfig(), BRIEF, cost=180.0, latents=(2,)
     ),
     "torus_plain": Experiment(
-        "aevb.torus_vae:TorusPlainTask",
-        TorusPlainConfig(),
+        "aevb.torus_vae:TorusTask",
+        TorusConfig(latent="plane", frequencies=10),
         BRIEF_TORUS,
         cost=60.0,
     ),
     "torus_wrapped": Experiment(
-        "aevb.torus_vae:TorusWrappedTask",
-        TorusWrappedConfig(),
-        BRIEF_TORUS,
-        cost=60.0,
+        "aevb.torus_vae:TorusTask", TorusConfig(), BRIEF_TORUS, cost=60.0
     ),
 }
 

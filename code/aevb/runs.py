@@ -49,7 +49,11 @@ NO_NUMBERS = frozenset(
 )
 """Modules on whose code no number depends; the values of settings do
 enter the key."""
-NOT_TRAINING = NO_NUMBERS | {"aevb.evaluation", "aevb.torus_measures"}
+NOT_TRAINING = NO_NUMBERS | {
+    "aevb.evaluation",
+    "aevb.geometry",
+    "aevb.torus_measures",
+}
 """Modules on whose code no trained weight depends."""
 
 

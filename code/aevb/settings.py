@@ -5,6 +5,7 @@ asks for help, answers at once. No setting's code enters the key of a run:
 its values do.
 """
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -191,9 +192,14 @@ class ExactConfig(VAEConfig):
 
 
 class TorusConfig(Config):
-    """Settings that both models of the torus share."""
+    """Settings of a VAE on the torus."""
 
     judged_by = ("pairs",)
+
+    latent: Literal["plane", "torus"] = "torus"
+    """The latent space."""
+    frequencies: int = Field(default=0, ge=0)
+    """Octaves of sines and cosines that the encoder sees; 0: the point."""
 
     epochs: Count = 150
     batch_size: Count = 500
@@ -224,21 +230,10 @@ class TorusConfig(Config):
     """Random pairs of points between which paths are measured."""
 
     def model_post_init(self, _: Any) -> None:
-        if not self.R > self.r > 0:
+        if not math.inf > self.R > self.r > 0:
             raise UserError(
                 f"R = {self.R} and r = {self.r} make no torus; take R > r > 0"
             )
 
     def examples(self) -> int:
         return self.size
-
-
-class TorusPlainConfig(TorusConfig):
-    """Settings of the plain VAE on the torus."""
-
-    frequencies: Count = 10
-    """Octaves of sines and cosines that the encoder sees."""
-
-
-class TorusWrappedConfig(TorusConfig):
-    """Settings of the toroidal VAE."""
