@@ -16,10 +16,11 @@ softplus = log(plus(1, exp(ell)))
 LIKELIHOOD = Derivation(
     name="bernoulli-logit",
     title="The log likelihood of a pixel from its logit",
-    assumptions="Let a pixel $x$ be 1 with probability"
+    statement="Let a pixel $x$ be 1 with probability"
     " $\\frac{1}{1 + e^{-\\ell}}$, the sigmoid of the decoder's logit"
-    " $\\ell$, and 0 otherwise.",
-    statement="Then its log likelihood is",
+    " $\\ell$, and 0 otherwise. Its log likelihood is",
+    idea="Multiply numerator and denominator by $e^{\\ell}$; the weights"
+    " $x$ and $1 - x$ sum to one.",
     start=plus(
         times(x, log(sigmoid(ell))),
         times(plus(1, -x), log(plus(1, -sigmoid(ell)))),
@@ -30,15 +31,9 @@ LIKELIHOOD = Derivation(
                 times(x, log(Ratio(exp(ell), plus(1, exp(ell))))),
                 times(plus(1, -x), log(Ratio(1, plus(1, exp(ell))))),
             ),
-            "expand",
-            "Multiply numerator and denominator by $e^{\\ell}$.",
+            "algebra",
         ),
-        Step(
-            plus(times(x, ell), -softplus),
-            "logarithm",
-            "Both terms hold $-\\log(1 + e^{\\ell})$, with weights $x$ and"
-            " $1 - x$, which sum to one.",
-        ),
+        Step(plus(times(x, ell), -softplus), "logarithm"),
     ),
     worlds=(LINE,),
 )
@@ -50,18 +45,11 @@ SOFTPLUS = Derivation(
     closing="and $-\\log \\frac{1}{1 + e^{\\ell}}$ as it stands for a negative"
     " one: in both cases $\\max(\\ell, 0)$ less the logarithm of the sigmoid"
     " of $|\\ell|$. That sigmoid is between $\\frac{1}{2}$ and 1.",
+    idea="Take $e^{\\ell}$ out of the sum.",
     start=softplus,
     steps=(
-        Step(
-            plus(ell, log(plus(1, exp(-ell)))),
-            "logarithm",
-            "Take $e^{\\ell}$ out of the sum.",
-        ),
-        Step(
-            plus(ell, -log(sigmoid(ell))),
-            "definition",
-            "What remains is the reciprocal of a sigmoid.",
-        ),
+        Step(plus(ell, log(plus(1, exp(-ell)))), "logarithm"),
+        Step(plus(ell, -log(sigmoid(ell))), "reciprocal"),
     ),
     worlds=(LINE,),
 )
@@ -71,18 +59,11 @@ GRADIENT = Derivation(
     title="The gradient by the logit",
     statement="The log likelihood rises with the logit at the rate",
     closing="which is the pixel less its expectation.",
+    idea="Differentiate term by term.",
     start=Derivative(plus(times(x, ell), -softplus), ell),
     steps=(
-        Step(
-            plus(x, -Ratio(exp(ell), plus(1, exp(ell)))),
-            "chain rule",
-            "Differentiate term by term.",
-        ),
-        Step(
-            plus(x, -sigmoid(ell)),
-            "expand",
-            "Divide numerator and denominator by $e^{\\ell}$.",
-        ),
+        Step(plus(x, -Ratio(exp(ell), plus(1, exp(ell)))), "chain rule"),
+        Step(plus(x, -sigmoid(ell)), "algebra"),
     ),
     worlds=(LINE,),
 )

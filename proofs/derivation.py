@@ -1,25 +1,26 @@
 """A derivation: the one object that the page shows and the checks read.
 
 A derivation is a chain start = e1 = e2 >= ... . Every line is an expression
-of the vocabulary with the rule that justifies it. An equality holds if its
-two sides have the same value in every world; an inequality states the gap
-between its sides, which must be their exact difference and an expression
-that cannot be negative.
+of the vocabulary with the rules that justify it. The kernel decides whether
+a step holds, for every density; in worlds, and at random points of them to
+thirty digits, the two sides are compared once more.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
-from sympy import Expr, Integer, Integral, Symbol, factor, together
+from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
-from proofs import witness
-from proofs.vocabulary import Let, latex
-from proofs.worlds import LINE, POINTS, World, mean
+from proofs import kernel
+from proofs.kernel import Argument, Condition, Use
+from proofs.vocabulary import Density, Expectation, Let, d, latex
+from proofs.worlds import LINE, POINTS, World
 
 Relation = Literal["=", ">=", "<="]
 PRINTED = {"=": "=", ">=": r"\ge", "<=": r"\le"}
@@ -30,67 +31,37 @@ MOST_COLUMNS = 75  # of a line of formulas on the page
 class Step:
     """A line of a derivation: what it says and why it follows.
 
-    `text` is the sentence for the page. An inequality has a `gap`, the
-    difference of its sides, and `equal`, the substitution under which the
-    gap closes (None if it never does).
+    `rule` names the rules of the kernel that lead here, separated by commas,
+    and the keys of `uses`, which cite results. A cited or stated inequality
+    has an `equal`: what must equal what for the two sides to be equal (None
+    if they never are). One that cites nothing has a `gap`, the difference of
+    its sides. `antiderivative` serves the fundamental theorem.
     """
 
     expr: Expr
     rule: str
-    text: str
     relation: Relation = "="
     gap: Expr | None = None
-    equal: Mapping[Basic, Basic] | None = field(default_factory=dict)
+    equal: Mapping[Basic, Basic] | None = None
+    uses: Mapping[str, Use] = field(default_factory=dict)
+    antiderivative: Expr | None = None
     worlds: tuple[World, ...] = ()
 
-    def faults(self, before: Expr, world: World) -> Iterator[str]:
-        """What fails in one world; `before` is the line above."""
-        if self.relation == "=":
-            yield from _different(before, self.expr, world)
-            return
-        if self.gap is None:
-            yield "an inequality must state its gap"
-            return
-        low, high = before, self.expr
-        if self.relation == ">=":
-            low, high = high, low
-        yield from _different(high, low + self.gap, world)
-        if not nonnegative(self.gap) and not nonnegative(
-            world.exact(self.gap)
-        ):
-            yield "sympy does not see that the gap is not negative"
-        if self.equal is None:
-            return
-        closed = world.exact(self.gap.xreplace(self.equal))
-        if not witness.equal(closed, Integer(0)):
-            yield "the gap does not close in the case of equality"
+    def argument(self, assumed: Iterable[Condition], model: Any) -> Argument:
+        """What the kernel may use in this step."""
+        return Argument(tuple(assumed), model, self.antiderivative, self.uses)
 
+    def distance(self) -> Expr:
+        """The gap of an inequality, its own or that of what it cites."""
+        if self.gap is not None:
+            return self.gap
+        (use,) = self.uses.values()
+        (step,) = (s for s in use.lemma.steps if s.relation != "=")
+        return step.distance().xreplace(dict(use.where))
 
-def _different(a: Expr, b: Expr, world: World) -> Iterator[str]:
-    one, two = mean(a, world), mean(b, world)
-    if not all(witness.agree(one, two, i, world.wide) for i in world.seeds):
-        yield f"the sides differ numerically for {world.name}"
-    if not witness.equal(world.exact(a), world.exact(b)):
-        yield f"sympy does not prove the sides equal for {world.name}"
-
-
-def nonnegative(expr: Expr) -> bool:
-    """Whether sympy proves that an expression cannot be negative.
-
-    For an integral over [0, 1] it looks at the integrand, with s written as
-    1 / (1 + t), t > 0: sympy's assumptions know positive numbers but not
-    the unit interval.
-    """
-    if expr.is_nonnegative:
-        return True
-    if expr.is_Mul or expr.is_Add:
-        return all(map(nonnegative, expr.args))
-    if isinstance(expr, Integral):
-        v, *ends = expr.limits[0]
-        inside = 1 / (1 + Symbol("t", positive=True))
-        body = together(mean(expr.function, LINE).xreplace({v: inside}))
-        return ends == [0, 1] and bool(factor(body).is_nonnegative)
-    return False
+    def printed(self) -> str:
+        """The rules for the page, each once."""
+        return ", ".join(dict.fromkeys(kernel.names(self.rule)))
 
 
 @dataclass(frozen=True)
@@ -98,19 +69,21 @@ class Derivation:
     """A statement and the chain of lines that proves it.
 
     `statement` leads up to the claim (first line, last line), which is
-    printed after it; `closing` completes it. `notes` say what the checks do
-    not cover.
+    printed after it; `closing` completes it. `assumes` is all that the kernel
+    may assume. `lets` are abbreviations, and densities of a `model`. `idea`
+    is the proof in a sentence.
     """
 
     name: str
     title: str
-    statement: str
     start: Expr
     steps: tuple[Step, ...]
+    idea: str = ""
+    statement: str = ""
     closing: str = ""
-    assumptions: str = ""
+    assumes: tuple[Condition, ...] = ()
     lets: tuple[Let, ...] = ()
-    notes: tuple[str, ...] = ()
+    remark: str = ""
     worlds: tuple[World, ...] = (POINTS, LINE)
     kind: Literal["thm", "lem", "prp", "cor"] = "lem"
 
@@ -130,14 +103,48 @@ class Derivation:
     def last(self) -> Expr:
         return self.steps[-1].expr
 
+    @property
+    def model(self) -> dict[str, Expr]:
+        """The densities that are given, by their roles."""
+        return {
+            str(let.args[0].args[0]): let.args[1]
+            for let in self.lets
+            if isinstance(let.args[0], Density)
+        }
+
+    def arguments(self) -> list[Argument]:
+        """What each step needs and rests on; raises Unproved."""
+        found = []
+        for before, step in zip(self.lines, self.steps, strict=False):
+            found.append(step.argument(self.assumes, self.model))
+            kernel.holds(before, step, found[-1])
+        return found
+
+    def faults(self) -> list[str]:
+        """The steps that the kernel does not accept, each with its reason."""
+        found = []
+        for i, step in enumerate(self.steps, 1):
+            try:
+                argument = step.argument(self.assumes, self.model)
+                kernel.holds(self.lines[i - 1], step, argument)
+            except kernel.Unproved as fault:
+                found.append(f"{self.name}, step {i} ({step.rule}): {fault}")
+        return found
+
     def gaps(self) -> list[str]:
-        """The steps that do not hold, each with its reason."""
+        """The steps that do not hold in a world, each with its reason."""
         return [
             f"{self.name}, step {i} ({step.rule}): {fault}"
             for i, step in enumerate(self.steps, 1)
             for world in step.worlds or self.worlds
-            for fault in step.faults(self.lines[i - 1], world)
+            for fault in _differences(self.lines[i - 1], step, world)
         ]
+
+    def rests_on(self) -> list[str]:
+        """The rules and results that the steps name or turn out to need."""
+        found = set().union(*(a.rests for a in self.arguments()))
+        order = [*kernel.RULES, "order"]
+        return sorted(found, key=lambda n: (n not in order, n))
 
     def claim(self) -> str:
         relation = PRINTED[self.relation]
@@ -150,7 +157,9 @@ class Derivation:
             f"{PRINTED[step.relation]} {latex(step.expr)}"
             for step in self.steps
         ]
-        rules = [rf" && \quad \text{{({step.rule})}}" for step in self.steps]
+        rules = [
+            rf" && \quad \text{{({step.printed()})}}" for step in self.steps
+        ]
         widest = max(
             columns(side + rule)
             for side, rule in zip(sides, rules, strict=True)
@@ -165,36 +174,84 @@ class Derivation:
 
     def markdown(self) -> str:
         """The statement and the whole proof, for the page."""
-        lets = " ".join(
-            f"Write ${latex(let)}$ for ${latex(let.args[1])}$."
-            for let in self.lets
+        assumed = _listed([str(c) for c in self.assumes])
+        where = _listed(
+            [f"${latex(let)} = {latex(let.args[1])}$" for let in self.lets]
         )
-        head = [self.assumptions, lets, self.statement]
-        sentences = " ".join(
-            step.text.replace("{gap}", latex(step.gap or Integer(0)))
-            for step in self.steps
-        )
-        notes = "".join(
-            f"[^{self.name}-{i}]" for i in range(1, len(self.notes) + 1)
-        )
-        footnotes = "\n\n".join(
-            f"[^{self.name}-{i}]: {note}"
-            for i, note in enumerate(self.notes, 1)
-        )
+        head = [
+            f"Assume that {assumed}." if assumed else "",
+            self.statement or "Then",
+        ]
+        after = [
+            f"where {where}." if where else "",
+            self.equality(),
+            self.closing,
+        ]
+        rests = _listed([f"`{n}`" if n in _proved() else n
+                         for n in self.rests_on()])  # fmt: skip
         parts = [
             f"::: {{#{self.kind}-{self.name}}}",
             f"## {self.title}",
             " ".join(filter(None, head)),
             f"$$\n{self.claim()}\n$$",
-            self.closing,
+            " ".join(filter(None, after)),
             ":::",
             "::: {.proof}",
-            sentences + notes,
+            self.idea,
             self.latex(),
+            f"Rests on {rests}." if rests else "",
             ":::",
-            footnotes,
         ]
         return "\n\n".join(filter(None, parts)) + "\n"
+
+    def equality(self) -> str:
+        """The case of equality, for the page; the kernel has checked it."""
+        for step in self.steps:
+            if step.relation == "=":
+                continue
+            if step.equal is None:
+                return "Equality never holds."
+            equations = _listed(
+                [f"${latex(a)} = {latex(b)}$" for a, b in step.equal.items()]
+            )
+            where = ""
+            if isinstance(step.gap, Expectation) or step.uses:
+                where = " for almost every value under the density"
+            elif any(d in kernel.free(a) for a in step.equal):
+                where = " for every $d$"
+            return f"Equality holds exactly if {equations}{where}."
+        return ""
+
+
+@cache
+def _proved() -> frozenset[str]:
+    from proofs import DERIVATIONS
+
+    return frozenset(DERIVATIONS)
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def _differences(before: Expr, step: Step, world: World) -> Iterator[str]:
+    """What fails in one world; `before` is the line above."""
+    if step.relation == "=":
+        yield from world.compare(before, step.expr)
+        return
+    low, high = before, step.expr
+    if step.relation == ">=":
+        low, high = high, low
+    gap = step.distance()
+    yield from world.compare(high, low + gap)
+    if step.equal and not step.uses:
+        letters = {  # a mean that is named is a constant
+            a: b.args[0] if isinstance(b, Let) else b
+            for a, b in step.equal.items()
+        }
+        yield from world.compare(gap.xreplace(letters), Integer(0))
+    elif step.equal:
+        yield from world.compare(gap.xreplace(dict(step.equal)), Integer(0))
 
 
 def columns(text: str) -> int:

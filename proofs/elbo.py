@@ -3,6 +3,7 @@
 from sympy import Integer, Integral, Symbol, log
 
 from proofs.derivation import Derivation, Step
+from proofs.kernel import Use, assume
 from proofs.vocabulary import (
     KL,
     Expectation,
@@ -14,6 +15,7 @@ from proofs.vocabulary import (
     encoder,
     evidence,
     joint,
+    likelihood,
     m,
     plus,
     posterior,
@@ -25,50 +27,30 @@ from proofs.vocabulary import (
 from proofs.worlds import LINE
 
 q = encoder()
-tau, v = (Symbol(name, positive=True) for name in ["t", "v"])
-unit = Symbol("c", positive=True)
+v = Symbol("v", positive=True)
+between = plus(m, times(v, plus(u, -m)))  # from m to u
 
 tangent = plus(log(m), Ratio(plus(u, -m), m))
-remainder = times(
-    plus(u, -m) ** 2,
-    Integral(
-        Ratio(plus(1, -v), plus(m, times(v, plus(u, -m))) ** 2), (v, 0, 1)
-    ),
+remainder = Integral(
+    times(plus(1, -v), Ratio(plus(u, -m), between) ** 2), (v, 0, 1)
 )
 
 LOG_CONCAVE = Derivation(
     name="log-concave",
     title="The logarithm lies below its tangents",
     statement="Let $u$ and $m$ be positive. Then",
-    closing="Equality holds only at $u = m$.",
+    closing="With $-\\infty$ for the logarithm of zero the inequality holds"
+    " at zero as well, and is strict there.",
+    idea="Expand the logarithm about $m$ with the remainder as an integral,"
+    " which is not negative.",
     start=log(u),
     steps=(
         Step(
-            plus(
-                *tangent.args,
-                -Integral(Ratio(plus(u, -tau), tau**2), (tau, m, u)),
-            ),
-            "Taylor",
-            "Expand the logarithm about $m$ with the remainder in integral"
-            " form. The second derivative is $-1/t^2$, so the logarithm is"
-            " strictly concave.",
-        ),
-        Step(
             plus(*tangent.args, -remainder),
-            "substitution",
-            "Move the range of integration to the unit interval by"
-            " $t \\mapsto m + v (u - m)$.",
+            "fundamental theorem",
+            antiderivative=-u / between - log(between),
         ),
-        Step(
-            tangent,
-            "sign",
-            "The integrand is positive for $v < 1$ whether $u$ lies above or"
-            " below $m$. So the remainder takes something away unless $u$"
-            " and $m$ coincide.",
-            relation="<=",
-            gap=remainder,
-            equal={u: m},
-        ),
+        Step(tangent, "sign", relation="<=", gap=remainder, equal={u: m}),
     ),
     worlds=(LINE,),
 )
@@ -79,205 +61,119 @@ average = Let(m, Expectation(f, q))
 JENSEN = Derivation(
     name="jensen",
     title="Jensen's inequality for the logarithm",
-    assumptions="Let $q(z \\mid x)$ be a density and $f$ a positive function"
-    " with a finite expectation under it.",
+    assumes=(
+        assume("nonnegative", f),
+        assume("positive", average),
+        assume("finite", average),
+    ),
     lets=(average,),
-    statement="Then",
-    closing="Equality holds exactly if $f$ is constant where"
-    " $q(z \\mid x)$ has its mass.",
+    statement="The density $q(z \\mid x)$ is arbitrary. Then",
+    idea="At every $z$ the logarithm lies below its tangent at the mean, and"
+    " expectations keep the order. This covers an $f$ with zeros: where they"
+    " have probability, the left side is $-\\infty$.",
     start=Expectation(log(f), q),
     steps=(
         Step(
             Expectation(
                 plus(log(average), Ratio(plus(f, -average), average)), q
             ),
-            "tangent at the mean",
-            "At every $z$ the logarithm lies below its tangent at the mean"
-            " $m$, and expectations keep the order.",
+            "tangent",
             relation="<=",
             gap=Expectation(TangentGap(f, average), q),
-            equal={f: unit},
+            equal={f: average},
         ),
-        Step(
-            plus(
-                log(average),
-                Ratio(plus(Expectation(f, q), -average), average),
-            ),
-            "linearity",
-            "The tangent is linear and $q(z \\mid x)$ has mass one, so the"
-            " expectation moves inside.",
-        ),
-        Step(
-            log(Expectation(f, q)),
-            "definition of the mean",
-            "The fraction vanishes, because $m$ is the mean.",
-        ),
-    ),
-    notes=(
-        "Checked exactly for every $f$ and every $q$ on three points, and for"
-        " normal $q$ and log-linear $f$ on the line. For other spaces the"
-        " steps rest on the linearity and monotonicity of the integral.",
+        Step(log(Expectation(f, q)), "linearity, mass one"),
     ),
 )
 
 fraction = Ratio(joint(), q)
 elbo = Let(Symbol(r"\mathrm{ELBO}"), Expectation(log(fraction), q))
+SUPPORT = assume("where", q, joint())
 
 ELBO = Derivation(
     name="elbo",
     title="The evidence lower bound",
     kind="thm",
-    assumptions="Let $p(x) > 0$. Let $q(z \\mid x)$ be positive wherever"
-    " $p(x, z)$ is (the support condition) and let the expectation below"
-    " exist.",
+    assumes=(
+        assume("positive", evidence()),
+        SUPPORT,
+    ),
     lets=(elbo,),
-    statement="Then",
-    closing="Equality holds exactly if $q(z \\mid x)$ is the posterior"
-    " $p(z \\mid x)$.",
+    idea="Write the evidence as an expectation under $q(z \\mid x)$, for which"
+    " the support condition is needed, and let the logarithm pass inside by"
+    " Jensen's inequality.",
     start=log(evidence()),
     steps=(
-        Step(
-            log(Over(joint(), z)),
-            "marginal density",
-            "The latent variable is integrated out.",
-        ),
-        Step(
-            log(Over(times(q, fraction), z)),
-            "multiplication by one",
-            "Multiply and divide by $q(z \\mid x)$. The support condition"
-            " makes the fraction meaningful wherever the integrand is not"
-            " zero.",
-        ),
-        Step(
-            log(Expectation(fraction, q)),
-            "definition of expectation",
-            "An integral against $q(z \\mid x)$ is an expectation under it.",
-        ),
+        Step(log(Over(joint(), z)), "marginal density"),
+        Step(log(Over(times(q, fraction), z)), "multiplication by one"),
+        Step(log(Expectation(fraction, q)), "expectation"),
         Step(
             Expectation(log(fraction), q),
             "Jensen",
-            "The logarithm is concave: by Jensen's inequality it can move"
-            " inside the expectation at the price of an inequality. The"
-            " price is exactly ${gap}$. It is nothing if the fraction does"
-            " not depend on $z$, that is, if $q(z \\mid x)$ is proportional"
-            " to $p(x, z)$.",
             relation=">=",
-            gap=KL(q, posterior()),
+            uses={"Jensen": Use(JENSEN, {f: fraction})},
             equal={q: posterior()},
         ),
-        Step(
-            elbo,
-            "definition",
-            "What stands there is the evidence lower bound.",
-        ),
+        Step(elbo, "definition"),
     ),
-    notes=(
-        "Without the support condition the second line loses the mass of"
-        " $p(x, z)$ where $q(z \\mid x)$ vanishes, and the bound still holds."
-        " The steps are checked exactly on three points with arbitrary"
-        " weights, and for the normal model on the line; that integrals on"
-        " other spaces obey the same rules is measure theory, which the"
-        " check does not cover.",
-    ),
+    remark="Without the support condition the second line loses the mass of"
+    " $p(x, z)$ where $q(z \\mid x)$ vanishes, and the bound still holds.",
 )
 
 KL_NONNEGATIVE = Derivation(
     name="kl-nonnegative",
     title="The divergence is not negative",
-    assumptions="Let $q(z \\mid x)$ and $p(z)$ be any two densities of $z$,"
-    " with $q(z \\mid x) > 0$ wherever $p(z) > 0$.",
-    statement="Then",
-    closing="Equality holds exactly if the two densities agree almost"
-    " everywhere.",
+    assumes=(assume("where", q, prior()),),
+    lets=(Let(KL(q, prior()), Expectation(log(Ratio(q, prior())), q)),),
+    statement="For any densities $q(z \\mid x)$ and $p(z)$",
+    idea="Apply Jensen's inequality to the reciprocal of the fraction.",
     start=-KL(q, prior()),
     steps=(
-        Step(
-            -Expectation(log(Ratio(q, prior())), q),
-            "definition",
-            "Write the divergence as an expectation.",
-        ),
-        Step(
-            Expectation(log(Ratio(prior(), q)), q),
-            "log of a reciprocal",
-            "The minus sign turns the fraction over.",
-        ),
+        Step(Expectation(log(Ratio(prior(), q)), q), "reciprocal, linearity"),
         Step(
             log(Expectation(Ratio(prior(), q), q)),
             "Jensen",
-            "Jensen's inequality moves the logarithm outside. Equality needs"
-            " a constant fraction, and as both densities have mass one the"
-            " constant is one.",
             relation="<=",
-            gap=Expectation(TangentGap(Ratio(prior(), q), 1), q),
+            uses={"Jensen": Use(JENSEN, {f: Ratio(prior(), q)})},
             equal={q: prior()},
         ),
-        Step(
-            log(Over(prior(), z)),
-            "definition of expectation",
-            "In the integral $q(z \\mid x)$ cancels.",
-        ),
-        Step(
-            Integer(0),
-            "mass one",
-            "A density has mass one, and its logarithm is zero.",
-        ),
+        Step(log(Over(prior(), z)), "expectation"),
+        Step(Integer(0), "mass one"),
     ),
-    notes=(
-        "If $p(z)$ has mass where $q(z \\mid x)$ has none, the last integral"
-        " is less than one, and the inequality is strict. Where"
-        " $q(z \\mid x)$ has mass and $p(z)$ has none, the divergence is"
-        " infinite.",
-    ),
+)
+
+FINITE = (
+    assume("where", likelihood(), q),
+    assume("where", prior(), q),
+    assume("finite", elbo),
 )
 
 ELBO_GAP = Derivation(
     name="elbo-gap",
     title="The gap of the bound is a divergence",
     kind="thm",
-    assumptions="Under the conditions of the evidence lower bound, and with"
-    " $q(z \\mid x)$ zero wherever $p(z \\mid x)$ is,",
-    statement="the bound is an identity with one more term:",
-    closing="The last term is not negative. This proves the bound a second"
-    " time, and shows that raising it over $q(z \\mid x)$ moves"
-    " $q(z \\mid x)$ towards the posterior.",
+    assumes=(assume("positive", evidence()), *FINITE),
+    lets=(elbo,),
+    closing="So to raise the bound over $q(z \\mid x)$ is to lower its"
+    " divergence from the posterior.",
+    idea="Take the expectation of a constant, and write the constant by"
+    " Bayes' rule.",
     start=log(evidence()),
     steps=(
-        Step(
-            Expectation(log(evidence()), q),
-            "mass one",
-            "The evidence does not depend on $z$, and $q(z \\mid x)$ has mass"
-            " one.",
-        ),
-        Step(
-            Expectation(log(Ratio(joint(), posterior())), q),
-            "Bayes",
-            "By Bayes' rule the evidence is the joint density over the"
-            " posterior, at every $z$.",
-        ),
+        Step(Expectation(log(evidence()), q), "mass one"),
+        Step(Expectation(log(Ratio(joint(), posterior())), q), "Bayes"),
         Step(
             Expectation(log(times(fraction, Ratio(q, posterior()))), q),
             "multiplication by one",
-            "Multiply and divide by $q(z \\mid x)$.",
         ),
         Step(
             plus(
                 Expectation(log(fraction), q),
                 Expectation(log(Ratio(q, posterior())), q),
             ),
-            "log of a product",
-            "The logarithm of the product is a sum, and the expectation of"
-            " the sum a sum of expectations.",
+            "logarithm, linearity",
         ),
-        Step(
-            plus(elbo, KL(q, posterior())),
-            "definitions",
-            "The first is the evidence lower bound, the second a divergence.",
-        ),
-    ),
-    notes=(
-        "Both expectations must be finite for the sum to be split; that is"
-        " assumed. The check is exact on three points with arbitrary weights"
-        " and for the normal model on the line.",
+        Step(plus(elbo, KL(q, posterior())), "definition"),
     ),
 )
 

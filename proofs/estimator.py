@@ -1,9 +1,13 @@
 """The estimator of problem 2: its mean is the bound, and its variance."""
 
-from sympy import Product, Sum, Symbol, log
+from dataclasses import replace
+
+from sympy import Integer, Product, Sum, Symbol, log
 
 from proofs.derivation import Derivation, Step
-from proofs.elbo import elbo
+from proofs.elbo import FINITE, elbo
+from proofs.kernel import NOISE
+from proofs.linear_gaussian import middle, of_z, width
 from proofs.vocabulary import (
     Expectation,
     L,
@@ -11,6 +15,7 @@ from proofs.vocabulary import (
     Normal,
     Ratio,
     Variance,
+    drawn,
     encoder,
     epsilon,
     half,
@@ -26,7 +31,6 @@ from proofs.vocabulary import (
     w,
     x,
     z,
-    zs,
 )
 from proofs.worlds import LINE, MODEL, POINTS
 
@@ -37,11 +41,12 @@ def summand(at):  # type: ignore[no-untyped-def]
 
 
 q = encoder()
-each = encoder(zs[j])
+each = encoder(drawn[j])
 samples = Let(Symbol("q_L"), Product(each, (j, 1, L)))
 
 
 def average(term):  # type: ignore[no-untyped-def]
+    """The mean of a term over the L samples."""
     return times(Ratio(1, L), Sum(term, (j, 1, L)))
 
 
@@ -49,101 +54,75 @@ SGVB_UNBIASED = Derivation(
     name="sgvb-unbiased",
     title="The estimator is unbiased",
     kind="thm",
-    assumptions="Let $z_1, \\dots, z_L$ be independent samples of"
-    " $q(z \\mid x)$, and let the bound be finite.",
-    lets=(samples,),
-    statement="Then the mean of the stochastic gradient estimator is the"
-    " bound:",
-    start=Expectation(average(summand(zs[j])), samples, zs, L),
+    assumes=FINITE,
+    lets=(samples, elbo),
+    statement="For any number $L$ of independent samples $z_j$ of"
+    " $q(z \\mid x)$",
+    idea="An expectation passes through the sum, and each term depends on one"
+    " sample.",
+    start=Expectation(average(summand(drawn[j])), samples, drawn),
     steps=(
         Step(
-            average(Expectation(summand(zs[j]), samples, zs, L)),
+            average(Expectation(summand(drawn[j]), samples, drawn)),
             "linearity",
-            "The expectation passes through the sum.",
         ),
         Step(
-            average(Expectation(summand(zs[j]), each, zs[j])),
+            average(Expectation(summand(drawn[j]), each, drawn[j])),
             "independence",
-            "Each summand depends on one sample. The other densities"
-            " integrate to one.",
         ),
+        Step(Expectation(summand(z), q), "algebra"),
         Step(
-            average(Expectation(summand(z), q)),
-            "same distribution",
-            "All samples have the same distribution, so the name of the"
-            " variable does not matter.",
+            Expectation(log(Ratio(joint(), q)), q), "product rule, logarithm"
         ),
-        Step(
-            Expectation(summand(z), q),
-            "equal terms",
-            "The mean of $L$ equal terms is any of them.",
-        ),
-        Step(
-            Expectation(log(Ratio(joint(), q)), q),
-            "log of a product",
-            "The first two logarithms make the log of the joint density.",
-        ),
-        Step(elbo, "definition", "That is the bound."),
-    ),
-    notes=(
-        "Checked exactly for two samples from three points with arbitrary"
-        " weights. The same steps apply to any number of samples.",
+        Step(elbo, "definition"),
     ),
     worlds=(POINTS,),
 )
 
-noise = Normal(epsilon, 0, 1)
 residual = Ratio(times(w, plus(x, -times(w, mu))), s**2)
-linear = Let(Symbol("a"), times(sigma, plus(residual, -mu)))
-curved = Let(
-    Symbol("b"),
-    times(
-        half,
-        plus(1, -times(sigma**2, plus(1, Ratio(w**2, s**2)))),
-    ),
-)
+slope = times(sigma, plus(residual, -mu))
+curve = times(half, plus(1, -times(sigma**2, plus(1, Ratio(w**2, s**2)))))
+linear, curved = Let(Symbol("a"), slope), Let(Symbol("b"), curve)
 linear_reconstruction = Let(Symbol("a"), times(sigma, residual))
 curved_reconstruction = Let(
     Symbol("b"), -Ratio(times(w**2, sigma**2), times(2, s**2))
 )
 
 
-def spread(name, title, statement, start, a, b, closing):  # type: ignore[no-untyped-def]
+def power(n):  # type: ignore[no-untyped-def]
+    return Expectation(epsilon**n, NOISE, epsilon)
+
+
+def spread(name, title, start, a, b, statement, idea):  # type: ignore[no-untyped-def]
     """The variance of a quadratic in a standard normal variable."""
+    noisy = plus(times(a, epsilon), times(b, epsilon**2))
     return Derivation(
         name=name,
         title=title,
         lets=(*MODEL, a, b),
         statement=statement,
-        closing=closing,
+        idea=idea,
         start=start,
         steps=(
             Step(
-                Variance(
-                    plus(times(a, epsilon), times(b, epsilon**2)),
-                    noise,
-                    epsilon,
-                ),
-                "reparameterisation",
-                "Insert $\\mu + \\sigma \\epsilon$ for $z$. The logarithms"
-                " are quadratic in $\\epsilon$, and constants do not vary.",
+                Variance(noisy, NOISE, epsilon),
+                "reparameterisation, normal density, logarithm, linearity,"
+                " mass one",
             ),
             Step(
                 plus(
-                    times(a**2, Variance(epsilon, noise, epsilon)),
-                    times(2, a, b, Expectation(epsilon**3, noise, epsilon)),
-                    times(b**2, Variance(epsilon**2, noise, epsilon)),
+                    times(a**2, plus(power(2), -(power(1) ** 2))),
+                    times(
+                        2,
+                        a,
+                        b,
+                        plus(power(3), -times(power(1), power(2))),
+                    ),
+                    times(b**2, plus(power(4), -(power(2) ** 2))),
                 ),
-                "variance of a sum",
-                "Expand the variance of the sum. As $\\epsilon$ has mean"
-                " zero, the covariance is a third moment.",
+                "linearity",
             ),
-            Step(
-                plus(a**2, times(2, b**2)),
-                "moments",
-                "The standard normal variable has variance one, third moment"
-                " zero and fourth moment three.",
-            ),
+            Step(plus(a**2, times(2, b**2)), "moments"),
         ),
         worlds=(LINE,),
     )
@@ -152,22 +131,80 @@ def spread(name, title, statement, start, a, b, closing):  # type: ignore[no-unt
 SGVB_VARIANCE = spread(
     "sgvb-variance",
     "The variance of the estimator at one sample",
-    "Then for one sample",
     Variance(summand(z), q),
     linear,
     curved,
-    "Both squares vanish exactly if $q(z \\mid x)$ is the posterior: there"
-    " every sample gives the same value.",
+    "For one sample",
+    "The logarithms are quadratic in $\\epsilon$, and constants do not vary.",
 )
 ANALYTIC_VARIANCE = spread(
     "analytic-variance",
     "The variance with the divergence in closed form",
-    "With the divergence computed exactly only the reconstruction varies:",
     Variance(log(likelihood()), q),
     linear_reconstruction,
     curved_reconstruction,
-    "This does not vanish at the posterior unless $w$ does. So neither"
-    " estimator is always the better one.",
+    "With the divergence computed exactly only the reconstruction varies:",
+    "As before.",
 )
 
-DERIVATIONS = (SGVB_UNBIASED, SGVB_VARIANCE, ANALYTIC_VARIANCE)
+posterior = MODEL[2].func(encoder(), of_z)
+absent = MODEL[1].func(likelihood(), Normal(x, 0, s))
+GAUSSIAN = "normal density, logarithm, linearity, mass one, moments"
+
+
+def better(name, title, statement, model, start, last, equal, lets=()):  # type: ignore[no-untyped-def]
+    """One variance less another, which is a sum of squares."""
+    return Derivation(
+        name=name,
+        title=title,
+        kind="cor",
+        lets=(*model, *lets),
+        statement=statement,
+        idea="Both variances are those of quadratics in $\\epsilon$.",
+        start=start,
+        steps=(
+            Step(last, f"reparameterisation, {GAUSSIAN}"),
+            Step(Integer(0), "sign", relation=">=", gap=last, equal=equal),
+        ),
+        worlds=(replace(LINE, model=model),),
+    )
+
+
+both = (Variance(summand(z), q), Variance(log(likelihood()), q))
+
+
+def squares(mean, deviation):  # type: ignore[no-untyped-def]
+    return plus(
+        times(mean**2, deviation**2),
+        times(half, plus(1, -(deviation**2)) ** 2),
+    )
+
+
+CLOSED_BETTER = better(
+    "closed-better",
+    "The closed form can be the better one",
+    "If $x$ does not depend on $z$, the variance with samples is the larger"
+    " one:",
+    (MODEL[0], absent, MODEL[2]),
+    plus(both[0], -both[1]),
+    squares(mu, sigma),
+    {mu: Integer(0), sigma: Integer(1)},
+)
+SAMPLED_BETTER = better(
+    "sampled-better",
+    "Samples can be the better ones",
+    "At the posterior every sample gives the same bound, and the variance with"
+    " the divergence in closed form is the larger one:",
+    (MODEL[0], MODEL[1], posterior),
+    plus(both[1], -both[0]),
+    squares(middle, width),
+    {w: Integer(0)},
+    (middle, width),
+)
+DERIVATIONS = (
+    SGVB_UNBIASED,
+    SGVB_VARIANCE,
+    ANALYTIC_VARIANCE,
+    CLOSED_BETTER,
+    SAMPLED_BETTER,
+)

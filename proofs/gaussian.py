@@ -6,288 +6,329 @@ from sympy import (
     Integer,
     Integral,
     Product,
-    Rational,
     Sum,
     Symbol,
     exp,
     log,
     oo,
     pi,
-    sqrt,
 )
 
 from proofs.derivation import Derivation, Step
+from proofs.kernel import NOISE, NOISES, assume, moved
 from proofs.vocabulary import (
+    Boundary,
     D,
+    Density,
     DiagonalNormal,
     Expectation,
     Let,
     Normal,
+    Output,
+    Over,
     Ratio,
     TestFunction,
+    Vector,
     d,
     epsilon,
+    epsilons,
+    half,
     mu,
     mus,
+    order,
+    phi,
     plus,
     sigma,
     sigmas,
-    t,
     times,
     z,
     zs,
 )
-from proofs.worlds import LINE
+from proofs.worlds import LINE, ONE_COORDINATE, PLANE
 
-noise = Normal(epsilon, 0, 1)
-sample = plus(mu, times(sigma, epsilon))
+means, deviations = (
+    Vector(Symbol(name), base[d])
+    for name, base in (("mu", mus), ("sigma", sigmas))
+)
+sample = moved(means, deviations)
+density = DiagonalNormal(zs, means, deviations)
+diagonal = Let(Symbol("q(z)"), density)
+unit_diagonal = Let(Symbol("p(z)"), DiagonalNormal(zs, 0, 1))
+coordinate = Normal(zs[d], mus[d], sigmas[d])
 
 
-def bell(at, centre, deviation):  # type: ignore[no-untyped-def]
-    """The normal density, written out."""
-    square = Ratio(plus(at, -centre) ** 2, times(2, deviation**2))
-    return times(Ratio(1, times(deviation, sqrt(2 * pi))), exp(-square))
+def over_all(body):  # type: ignore[no-untyped-def]
+    """The product over the coordinates."""
+    return Product(body, (d, 1, D))
 
 
 REPARAMETERISATION = Derivation(
     name="reparameterisation",
     title="The reparameterised sample has the right density",
-    assumptions="Let $\\epsilon$ be standard normal and $\\sigma > 0$. The"
-    " sample $\\mu + \\sigma \\epsilon$ is at most $z$ exactly if $\\epsilon$"
-    " is at most $(z - \\mu) / \\sigma$.",
-    statement="So its distribution function is the left side of",
-    closing="and its density at $z$ is $\\mathcal{N}(z;\\, \\mu, \\sigma^2)$.",
-    start=Integral(noise, (epsilon, -oo, Ratio(plus(z, -mu), sigma))),
+    kind="thm",
+    statement="Let every $\\sigma_d$ be positive. For every function $f$ for"
+    " which one side exists",
+    closing="So $\\mu + \\sigma \\odot \\epsilon$ has the density"
+    " $\\mathcal{N}(z;\\, \\mu, \\operatorname{diag}(\\sigma^2))$.",
+    idea="Substitute in the integral, one coordinate at a time.",
+    start=Expectation(TestFunction(zs), density, zs),
     steps=(
         Step(
-            Integral(
+            Over(times(TestFunction(zs), over_all(coordinate)), zs),
+            "expectation, diagonal covariance",
+        ),
+        Step(
+            Over(
                 times(
-                    Normal(Ratio(plus(t, -mu), sigma), 0, 1),
-                    Ratio(1, sigma),
+                    TestFunction(sample),
+                    over_all(
+                        times(
+                            sigmas[d],
+                            Normal(
+                                plus(mus[d], times(sigmas[d], epsilons[d])),
+                                mus[d],
+                                sigmas[d],
+                            ),
+                        )
+                    ),
                 ),
-                (t, -oo, z),
+                epsilons,
             ),
             "change of variables",
-            "Substitute $\\epsilon \\mapsto (t - \\mu) / \\sigma$, which"
-            " increases because $\\sigma$ is positive. Its derivative is"
-            " $1 / \\sigma$.",
         ),
         Step(
-            Integral(bell(t, mu, sigma), (t, -oo, z)),
-            "definition",
-            "Write out the standard normal density.",
+            Over(
+                times(
+                    TestFunction(sample), over_all(Normal(epsilons[d], 0, 1))
+                ),
+                epsilons,
+            ),
+            "normal density",
         ),
         Step(
-            Integral(Normal(t, mu, sigma), (t, -oo, z)),
-            "definition",
-            "This is the normal density with mean $\\mu$ and variance"
-            " $\\sigma^2$. A distribution function determines its density.",
+            Expectation(TestFunction(sample), NOISES, epsilons),
+            "expectation, diagonal covariance",
         ),
     ),
-    worlds=(LINE,),
+    worlds=(ONE_COORDINATE,),
 )
 
-POLYNOMIAL_NOTE = (
-    "Checked for every polynomial $f$ of degree four or less. For other"
-    " functions the exchange of derivative and integral needs a dominating"
-    " integrable function, which polynomial growth of $f'$ provides."
-)
+outputs = Vector(Symbol("mu"), Output(mus[d]))
+scales = Vector(Symbol("sigma"), Output(sigmas[d]))
+drawn_here = moved(outputs, scales)
+inside = TestFunction(drawn_here)
 
-
-def gradient(parameter, name, of, slope, text):  # type: ignore[no-untyped-def]
-    """The derivation for the derivative by mu or by sigma."""
-    return Derivation(
-        name=f"gradient-{name}",
-        title=f"The gradient by the {of} passes inside",
-        assumptions="Let $f$ be differentiable, with a derivative of at most"
-        " polynomial growth.",
-        statement="Then",
-        start=Derivative(
-            Expectation(TestFunction(z), Normal(z, mu, sigma)), parameter
+GRADIENT = Derivation(
+    name="gradient",
+    title="The gradient passes through the sample",
+    kind="thm",
+    statement="Let $\\phi$ be any weight of the encoder, on which $\\mu$,"
+    " $\\sigma > 0$ and $f$ itself may depend. Then",
+    closing="With $\\mu_d$ or $\\sigma_d$ for $\\phi$ these are the gradients"
+    " by mean and deviation.",
+    assumes=(assume("dominated", Derivative(inside, phi), phi),),
+    idea="The density of $\\epsilon$ does not depend on the weight, so the"
+    " derivative passes inside; there it meets $f$ by way of $z$ and, in the"
+    " direct term, as it is.",
+    start=Derivative(
+        Expectation(TestFunction(zs), DiagonalNormal(zs, outputs, scales), zs),
+        phi,
+    ),
+    steps=(
+        Step(
+            Derivative(Expectation(inside, NOISES, epsilons), phi),
+            "reparameterisation",
         ),
-        steps=(
-            Step(
-                Derivative(
-                    Expectation(TestFunction(sample), noise, epsilon),
-                    parameter,
-                ),
-                "reparameterisation",
-                "Draw $z$ as $\\mu + \\sigma \\epsilon$. The density no longer"
-                " depends on the parameters.",
-            ),
-            Step(
-                Expectation(
-                    Derivative(TestFunction(sample), parameter), noise, epsilon
-                ),
-                "exchange",
-                "So the derivative passes through the integral.",
-            ),
-            Step(Expectation(slope, noise, epsilon), "chain rule", text),
+        Step(
+            Expectation(Derivative(inside, phi), NOISES, epsilons),
+            "differentiation under the integral",
         ),
-        notes=(POLYNOMIAL_NOTE,),
-        worlds=(LINE,),
-    )
-
-
-GRADIENT_MEAN = gradient(
-    mu,
-    "mean",
-    "mean",
-    TestFunction(sample, slope=True),
-    "The sample moves with $\\mu$ at rate one.",
+        Step(
+            Expectation(
+                plus(
+                    Sum(
+                        times(
+                            TestFunction(drawn_here, d),
+                            plus(
+                                Output(mus[d], 1),
+                                times(epsilons[d], Output(sigmas[d], 1)),
+                            ),
+                        ),
+                        (d, 1, D),
+                    ),
+                    TestFunction(drawn_here, phi),
+                ),
+                NOISES,
+                epsilons,
+            ),
+            "chain rule",
+        ),
+    ),
+    worlds=(ONE_COORDINATE,),
 )
-GRADIENT_DEVIATION = gradient(
-    sigma,
-    "deviation",
-    "standard deviation",
-    times(TestFunction(sample, slope=True), epsilon),
-    "The sample moves with $\\sigma$ at rate $\\epsilon$.",
+
+weighted = Density(Symbol("weighted"), z, phi)
+
+SCORE = Derivation(
+    name="score",
+    title="The direct term of the log density has mean zero",
+    statement="For any density $q_\\phi(z \\mid x)$, differentiable in a"
+    " weight $\\phi$,",
+    closing="So a gradient of the bound may leave this term out.",
+    assumes=(assume("dominated", Derivative(weighted, phi), phi),),
+    idea="Its integral is the derivative of a mass, which is constant.",
+    start=Expectation(Derivative(log(weighted), phi), weighted),
+    steps=(
+        Step(
+            Over(Derivative(weighted, phi), z),
+            "chain rule, expectation",
+        ),
+        Step(
+            Derivative(Over(weighted, z), phi),
+            "differentiation under the integral",
+        ),
+        Step(Integer(0), "mass one, chain rule"),
+    ),
 )
 
-variances = sigmas[d] ** 2
-logvar = Let(IndexedBase("lambda", real=True)[d], log(variances))
-coordinate = Normal(zs[d], mus[d], sigmas[d])
+logvar = Let(IndexedBase("lambda", real=True)[d], log(sigmas[d] ** 2))
 square = plus(zs[d], -mus[d]) ** 2
+
+
+def halves(body, sign=1):  # type: ignore[no-untyped-def]
+    """Half of a sum over the coordinates."""
+    return times(sign * half, Sum(body, (d, 1, D)))
+
 
 LOG_NORMAL = Derivation(
     name="log-normal",
     title="The log density of a diagonal normal",
     kind="thm",
-    assumptions="Let $z$ have $D$ coordinates, a mean $\\mu$ and a diagonal"
-    " covariance with entries $\\sigma_d^2 > 0$.",
+    statement="Let every $\\sigma_d$ be positive. Then",
     lets=(logvar,),
-    statement="Then",
-    start=log(DiagonalNormal(zs, mus, sigmas, D)),
+    idea="The density is a product over coordinates, so its logarithm is a"
+    " sum; the network gives the log variance, which may be any number.",
+    start=log(density),
     steps=(
         Step(
-            log(Product(coordinate, (d, 1, D))),
-            "diagonal covariance",
-            "The determinant of a diagonal matrix is the product of its"
-            " entries and its inverse is diagonal, so the density is a"
-            " product over coordinates.",
-        ),
-        Step(
             Sum(log(coordinate), (d, 1, D)),
-            "log of a product",
-            "The logarithm turns the product into a sum.",
+            "diagonal covariance, logarithm",
         ),
         Step(
-            Sum(log(bell(zs[d], mus[d], sigmas[d])), (d, 1, D)),
-            "definition",
-            "Write out the density of one coordinate.",
-        ),
-        Step(
-            times(
-                -Rational(1, 2),
-                Sum(
-                    plus(
-                        log(2 * pi), log(variances), Ratio(square, variances)
-                    ),
-                    (d, 1, D),
+            halves(
+                plus(
+                    log(2 * pi),
+                    log(sigmas[d] ** 2),
+                    Ratio(square, sigmas[d] ** 2),
                 ),
+                -1,
             ),
-            "logarithm",
-            "The logarithm undoes the exponential.",
+            "normal density, logarithm",
         ),
         Step(
-            times(
-                -Rational(1, 2),
-                Sum(
-                    plus(log(2 * pi), logvar, times(square, exp(-logvar))),
-                    (d, 1, D),
-                ),
-            ),
-            "log variance",
-            "The network gives the logarithm of the variance, which may be"
-            " any real number.",
+            halves(plus(log(2 * pi), logvar, times(square, exp(-logvar))), -1),
+            "algebra",
         ),
     ),
-    notes=(
-        "Checked from the general formula, with determinant and inverse, for"
-        " two dimensions. The steps treat every coordinate alike.",
-    ),
-    worlds=(LINE,),
+    worlds=(PLANE,),
 )
 
-density = Let(Symbol("q(z)"), DiagonalNormal(zs, mus, sigmas, D))
-unit_density = Let(Symbol("p(z)"), DiagonalNormal(zs, 0, 1, D))
+log_ratio = halves(
+    plus(log(sigmas[d] ** 2), Ratio(square, sigmas[d] ** 2), -(zs[d] ** 2))
+)
 
 LOG_RATIO = Derivation(
     name="log-ratio",
     title="What one sample contributes besides the reconstruction",
-    assumptions="Let every $\\sigma_d$ be positive.",
-    lets=(density, unit_density, logvar),
-    statement="Then",
-    start=log(Ratio(unit_density, density)),
+    statement="Let every $\\sigma_d$ be positive. Then",
+    lets=(diagonal, unit_diagonal),
+    idea="The constants of the two log densities cancel.",
+    start=log(Ratio(unit_diagonal, diagonal)),
+    steps=(
+        Step(plus(log(unit_diagonal), -log(diagonal)), "logarithm"),
+        Step(
+            log_ratio,
+            "diagonal covariance, logarithm, normal density, logarithm",
+        ),
+    ),
+    worlds=(PLANE,),
+)
+
+powers = -(epsilon ** (order + 1))
+
+MOMENTS = Derivation(
+    name="normal-moments",
+    title="The moments of the noise",
+    statement="Let $\\epsilon$ be standard normal and $n \\ge 0$. Then",
+    closing="As the first moment is zero by symmetry, and the mass is one,"
+    " the moments are 0, 1, 0, 3 and so on.",
+    idea="Integrate by parts: the derivative of the density is $-\\epsilon$"
+    " times itself.",
+    start=Expectation(epsilon ** (order + 2), NOISE, epsilon),
     steps=(
         Step(
-            plus(log(unit_density), -log(density)),
-            "log of a fraction",
-            "The logarithm of the fraction is a difference.",
-        ),
-        Step(
             plus(
+                Boundary(times(powers, NOISE), epsilon),
                 times(
-                    -Rational(1, 2),
-                    Sum(plus(log(2 * pi), zs[d] ** 2), (d, 1, D)),
-                ),
-                times(
-                    Rational(1, 2),
-                    Sum(
-                        plus(log(2 * pi), logvar, times(square, exp(-logvar))),
-                        (d, 1, D),
-                    ),
+                    plus(order, 1),
+                    Expectation(epsilon**order, NOISE, epsilon),
                 ),
             ),
-            "log densities",
-            "Insert the log density of a diagonal normal twice.",
+            "fundamental theorem, linearity",
         ),
         Step(
-            times(
-                Rational(1, 2),
-                Sum(
-                    plus(logvar, times(square, exp(-logvar)), -(zs[d] ** 2)),
-                    (d, 1, D),
-                ),
-            ),
-            "collecting",
-            "The constants cancel.",
+            times(plus(order, 1), Expectation(epsilon**order, NOISE, epsilon)),
+            "Gaussian tails",
         ),
     ),
     worlds=(LINE,),
 )
 
-a, b, r, angle = (Symbol(name, real=True) for name in ["a", "b", "r", "phi"])
+FIRST_MOMENT = Derivation(
+    name="first-moment",
+    title="The mean of the noise",
+    statement="Let $\\epsilon$ be standard normal. Then",
+    idea="The integrand is a derivative.",
+    start=Expectation(epsilon, NOISE, epsilon),
+    steps=(
+        Step(
+            Boundary(-NOISE, epsilon),
+            "fundamental theorem",
+        ),
+        Step(Integer(0), "Gaussian tails"),
+    ),
+    worlds=(LINE,),
+)
+
+a, b, r = (Symbol(name, real=True) for name in ["a", "b", "r"])
+angle = Symbol("phi", real=True)
+quarter = Ratio(1, 2 * pi)
 
 NORMAL_MASS = Derivation(
     name="normal-mass",
     title="The normal density has mass one",
-    assumptions="Let $\\sigma > 0$.",
-    statement="Then the square of the mass is one:",
-    closing="The mass is positive, so it is one; and a diagonal normal in"
-    " $D$ dimensions, a product of such densities, has mass one too.",
-    start=Integral(Normal(z, mu, sigma), (z, -oo, oo)) ** 2,
+    statement="Let $\\epsilon$ be standard normal. The square of the mass of"
+    " its density is",
+    closing="The mass is positive, so it is one. By the change of variables"
+    " the mass of any normal density is one, and so is that of a product.",
+    idea="The square is an integral over the plane; take it in polar"
+    " coordinates.",
+    start=Integral(NOISE, (epsilon, -oo, oo)) ** 2,
     steps=(
         Step(
-            Integral(noise, (epsilon, -oo, oo)) ** 2,
-            "change of variables",
-            "Substitute $z \\mapsto \\mu + \\sigma \\epsilon$.",
-        ),
-        Step(
             times(
-                Ratio(1, 2 * pi),
+                quarter,
                 Integral(
                     exp(-Ratio(plus(a**2, b**2), 2)),
                     (a, -oo, oo),
                     (b, -oo, oo),
                 ),
             ),
-            "Fubini",
-            "The square of an integral is a double integral.",
+            "normal density, Fubini",
         ),
         Step(
             times(
-                Ratio(1, 2 * pi),
+                quarter,
                 Integral(
                     times(r, exp(-Ratio(r**2, 2))),
                     (r, 0, oo),
@@ -295,23 +336,24 @@ NORMAL_MASS = Derivation(
                 ),
             ),
             "polar coordinates",
-            "In polar coordinates the area element is $r \\, dr \\, d\\phi$.",
         ),
         Step(
-            times(Ratio(1, 2 * pi), Integral(Integer(1), (angle, 0, 2 * pi))),
-            "antiderivative",
-            "The inner integrand is the derivative of $-e^{-r^2 / 2}$.",
+            times(quarter, Integral(Integer(1), (angle, 0, 2 * pi))),
+            "fundamental theorem",
+            antiderivative=-exp(-(r**2) / 2),
         ),
-        Step(Integer(1), "length", "The circle has length $2 \\pi$."),
+        Step(Integer(1), "fundamental theorem", antiderivative=angle),
     ),
     worlds=(LINE,),
 )
 
 DERIVATIONS = (
     REPARAMETERISATION,
-    GRADIENT_MEAN,
-    GRADIENT_DEVIATION,
+    GRADIENT,
+    SCORE,
+    NORMAL_MASS,
+    FIRST_MOMENT,
+    MOMENTS,
     LOG_NORMAL,
     LOG_RATIO,
-    NORMAL_MASS,
 )

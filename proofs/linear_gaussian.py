@@ -4,6 +4,7 @@ from sympy import Integer, Symbol, log, pi, sqrt
 
 from proofs.derivation import Derivation, Step
 from proofs.elbo import elbo
+from proofs.kernel import Use
 from proofs.vocabulary import (
     KL,
     Expectation,
@@ -34,26 +35,22 @@ middle = Let(Symbol("m", real=True), Ratio(times(w, x), total))
 width = Let(Symbol("v", positive=True), Ratio(s, sqrt(total)))
 of_x = Normal(x, 0, sqrt(total))
 of_z = Normal(z, middle, width)
+GAUSSIAN = "normal density, logarithm, reparameterisation, linearity, mass one"
 
 EVIDENCE = Derivation(
     name="linear-evidence",
     title="The evidence of the linear model",
     lets=(*MODEL, middle, width),
-    statement="Then",
+    idea="The exponent is quadratic in $z$; completing the square leaves a"
+    " normal density of $z$ and a factor without $z$.",
     start=evidence(),
     steps=(
         Step(
             Over(times(likelihood(), prior()), z),
-            "marginal density",
-            "Integrate the latent variable out.",
+            "marginal density, product rule",
         ),
-        Step(
-            Over(times(of_z, of_x), z),
-            "completing the square",
-            "The exponent is quadratic in $z$. Completing the square leaves a"
-            " normal density of $z$ and a factor without $z$.",
-        ),
-        Step(of_x, "mass one", "The first density integrates to one."),
+        Step(Over(times(of_z, of_x), z), "normal density"),
+        Step(of_x, "mass one"),
     ),
     worlds=(LINE,),
 )
@@ -62,25 +59,24 @@ POSTERIOR = Derivation(
     name="linear-posterior",
     title="Its posterior",
     statement="In the same model",
+    lets=(*MODEL, middle, width),
+    idea="Insert the last result; the density of $x$ cancels.",
     start=posterior(),
     steps=(
         Step(
             Ratio(times(likelihood(), prior()), evidence()),
-            "Bayes",
-            "The posterior is the joint density over the evidence.",
+            "Bayes, product rule",
         ),
         Step(
-            Ratio(times(of_z, of_x), of_x),
-            "completing the square",
-            "Insert the two results of the last proof.",
+            of_z,
+            "evidence, normal density",
+            uses={"evidence": Use(EVIDENCE)},
         ),
-        Step(of_z, "cancelling", "The density of $x$ cancels."),
     ),
     worlds=(LINE,),
 )
 
 square = plus(x, -times(w, mu)) ** 2
-misfit = Expectation(plus(x, -times(w, z)) ** 2, q)
 constant = times(-half, log(2 * pi * s**2))
 closed_kl = times(half, plus(1, log(sigma**2), -(mu**2), -(sigma**2)))
 closed_elbo = plus(
@@ -93,23 +89,15 @@ BOUND = Derivation(
     name="linear-elbo",
     title="Its bound",
     statement="In the same model",
+    lets=(*MODEL, elbo),
+    idea="The residual has mean $x - w \\mu$ and variance $w^2 \\sigma^2$.",
     start=elbo,
     steps=(
         Step(
             plus(Expectation(log(likelihood()), q), -KL(q, prior())),
-            "decomposition",
-            "Split the bound into reconstruction and divergence.",
+            "product rule, logarithm, linearity",
         ),
-        Step(
-            plus(constant, -Ratio(misfit, 2 * s**2), closed_kl),
-            "normal densities",
-            "Insert the log density of $x$ and the normal divergence.",
-        ),
-        Step(
-            closed_elbo,
-            "moments",
-            "The residual has mean $x - w \\mu$ and variance $w^2 \\sigma^2$.",
-        ),
+        Step(closed_elbo, f"{GAUSSIAN}, moments, logarithm"),
     ),
     worlds=(LINE,),
 )
@@ -128,29 +116,17 @@ GAP = Derivation(
     name="linear-gap",
     title="Its gap",
     statement="In the same model",
+    lets=(*MODEL, middle, width),
+    idea="The second moment of $z$ about $m$ is that about $\\mu$ and the"
+    " squared distance of $\\mu$ from $m$.",
     start=KL(q, posterior()),
     steps=(
         Step(
             Expectation(log(Ratio(q, of_z)), q),
-            "definition",
-            "Insert the posterior.",
+            "posterior",
+            uses={"posterior": Use(POSTERIOR)},
         ),
-        Step(
-            plus(
-                times(-half, log(ratio)),
-                -Ratio(Expectation(plus(z, -mu) ** 2, q), 2 * sigma**2),
-                Ratio(Expectation(plus(z, -middle) ** 2, q), 2 * width**2),
-            ),
-            "log densities",
-            "Insert the two log densities and take the expectation term by"
-            " term.",
-        ),
-        Step(
-            closed_gap,
-            "moments",
-            "The second moment about $\\mu$ is $\\sigma^2$; about $m$ it is"
-            " larger by the squared distance of $\\mu$ from $m$.",
-        ),
+        Step(closed_gap, f"{GAUSSIAN}, moments, logarithm"),
     ),
     worlds=(LINE,),
 )
@@ -163,21 +139,21 @@ WHOLE = Derivation(
     name="linear-sum",
     title="Evidence, bound and gap balance",
     kind="thm",
-    lets=(evidence_found, bound_found, gap_found),
-    statement="Then in the linear model",
+    lets=(*MODEL, evidence_found, bound_found, gap_found),
+    statement="In the linear model",
+    idea="Insert the three results and write $m$ and $v$ out.",
     start=plus(log(evidence()), -elbo, -KL(q, posterior())),
     steps=(
         Step(
             plus(evidence_found, -bound_found, -gap_found),
-            "closed forms",
-            "Insert the results for the evidence, the bound and the gap.",
+            "evidence, bound, gap",
+            uses={
+                "evidence": Use(EVIDENCE),
+                "bound": Use(BOUND),
+                "gap": Use(GAP),
+            },
         ),
-        Step(
-            Integer(0),
-            "algebra",
-            "The logarithms cancel, and so do the quadratic terms once $m$"
-            " and $v$ are written out.",
-        ),
+        Step(Integer(0), "normal density, logarithm"),
     ),
     worlds=(LINE,),
 )

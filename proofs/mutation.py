@@ -1,22 +1,23 @@
-"""Mutation: every small change to every line must be caught.
+"""Mutation: every small change to every line must be caught, twice.
 
 A mutant of a line differs from it in one place: a sign, a factor of two, a
 dropped term or factor, an exponent, a number, a symbol, an entry or a
-density. It is caught if the numerical witness rejects it where the line
-stands. A mutant with the same value is no mistake: it is dropped, but only
-if sympy proves it equal to the line.
+density. The kernel alone must reject it where the line stands, and so must
+the worlds alone. A mutant with the same value is no mistake: it is set
+aside, but only if sympy proves it equal to the line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import (
     Derivative,
     Expr,
     I,
     Indexed,
+    IndexedBase,
     Integral,
     Product,
     Sum,
@@ -25,31 +26,36 @@ from sympy import (
 )
 from sympy.core.basic import Basic
 from sympy.core.containers import Tuple
-from sympy.polys.polyerrors import PolynomialError
 
-from proofs import witness
+from proofs import exact, kernel, numeric
 from proofs.derivation import Derivation, Step
 from proofs.vocabulary import (
     KL,
+    Boundary,
     Density,
     DiagonalNormal,
     Expectation,
     Let,
     Normal,
+    Output,
     Over,
+    TestFunction,
+    Vector,
 )
-from proofs.worlds import World, mean
+from proofs.worlds import MEANINGLESS, World, interpret
 
-WHOLE = (Let, Density, Indexed)  # changed as a whole or not at all
+# changed as a whole or not at all
+WHOLE = (Let, Density, Indexed, IndexedBase, Vector, Output, TestFunction)
 PARTS = {  # the arguments that are values, not names of variables
     KL: (0, 1),
     Expectation: (0, 1),
     Over: (0,),
+    Boundary: (0,),
     Derivative: (0,),
     DiagonalNormal: (1, 2),
     Tuple: (1, 2),  # the limits of sums and integrals
 }
-MEANINGLESS = (TypeError, ValueError, NotImplementedError, KeyError)
+BROKEN = (*MEANINGLESS, kernel.Unproved, AttributeError, AssertionError)
 
 
 def mutants(expr: Expr) -> set[Expr]:
@@ -99,16 +105,46 @@ def _parts(expr: Basic) -> tuple[int, ...]:
 class Trial:
     """A place in a derivation, and what must be true of its expression.
 
-    The value of `expr` has to be that of `expected`.
+    The kernel must accept `step` after `before`; in the worlds the value of
+    `expr` has to be that of `expected`. `part` says which of "before",
+    "expr" and "gap" a mutant replaces.
     """
 
-    where: str
+    derivation: Derivation
+    before: Expr
+    step: Step
+    part: str
     expr: Expr
     expected: Expr
     worlds: tuple[World, ...]
 
+    @property
+    def where(self) -> str:
+        return f"{self.derivation.name}, {self.step.rule}, {self.part}"
+
+    def outcomes(self) -> Iterator[tuple[Expr, bool, str]]:
+        """Every mutant, whether the kernel rejects it, what worlds say."""
+        argument = self.step.argument(
+            self.derivation.assumes, self.derivation.model
+        )
+        for mutant in mutants(self.expr):
+            yield mutant, self.rejects(mutant, argument), self.outcome(mutant)
+
+    def rejects(self, mutant: Expr, argument: kernel.Argument) -> bool:
+        """Whether the kernel refuses the line."""
+        before, step = self.before, self.step
+        if self.part == "before":
+            before = mutant
+        else:
+            step = replace(step, **{self.part: mutant})  # type: ignore[arg-type]
+        try:
+            kernel.holds(before, step, argument)
+        except BROKEN:
+            return True
+        return False
+
     def outcome(self, mutant: Expr) -> str:
-        """Whether it is caught, equal to the line, or survives."""
+        """Whether the worlds catch it, or it is equal, or survives."""
         if any(self.differs(mutant, world) for world in self.worlds):
             return "caught"
         if all(_proved(mutant, self.expr, world) for world in self.worlds):
@@ -120,21 +156,21 @@ class Trial:
     def differs(self, mutant: Expr, world: World) -> bool:
         """Whether machine precision tells that the line is wrong."""
         try:
-            value = mean(mutant, world)
-        except MEANINGLESS:
+            value = interpret(mutant, world)
+        except BROKEN:
             return True
-        expected = mean(self.expected, world)
+        expected = interpret(self.expected, world)
         return value.has(I, nan, zoo) or any(
-            witness.differ(value, expected, seed, world.wide)
+            numeric.differ(value, expected, seed, world.wide)
             for seed in (1, 2)
         )
 
     def disagrees(self, mutant: Expr, world: World) -> bool:
         """Whether thirty digits tell that the line is wrong."""
-        values = mean(mutant, world), mean(self.expected, world)
+        values = interpret(mutant, world), interpret(self.expected, world)
         try:
             return not all(
-                witness.agree(*values, seed, world.wide)
+                numeric.agree(*values, seed, world.wide)
                 for seed in world.seeds
             )
         except ArithmeticError:
@@ -143,55 +179,50 @@ class Trial:
 
 def _proved(a: Expr, b: Expr, world: World) -> bool:
     try:
-        return witness.equal(world.exact(a), world.exact(b))
-    except (*MEANINGLESS, PolynomialError):
+        return exact.equal(world.exact(a), world.exact(b))
+    except MEANINGLESS:
         return False  # sympy finds no value, so it proves nothing
 
 
 def trials(derivation: Derivation) -> Iterator[Trial]:
     """Every place of a derivation: its first line, its steps, their gaps."""
-    first = derivation.steps[0]
-    worlds = first.worlds or derivation.worlds
-    expected = first.expr if first.gap is None else _across(first, -1)
-    yield Trial(
-        f"{derivation.name}, first line", derivation.start, expected, worlds
-    )
     for i, step in enumerate(derivation.steps):
-        before, where = derivation.lines[i], f"{derivation.name}, {step.rule}"
-        worlds = step.worlds or derivation.worlds
-        if step.gap is None:
-            yield Trial(where, step.expr, before, worlds)
-            continue
-        sign = 1 if step.relation == "<=" else -1
-        yield Trial(where, step.expr, before + sign * step.gap, worlds)
-        gap = sign * (step.expr - before)
-        yield Trial(f"{where}, gap", step.gap, gap, worlds)
-
-
-def _across(step: Step, sign: int) -> Expr:
-    assert step.gap is not None
-    return step.expr - (1 if step.relation == "<=" else -1) * step.gap
+        before, worlds = derivation.lines[i], step.worlds or derivation.worlds
+        sign = {"=": 0, "<=": 1, ">=": -1}[step.relation]
+        gap = sign * step.distance() if sign else 0
+        places = [("expr", step.expr, before + gap)]
+        if i == 0:
+            places.append(("before", before, step.expr - gap))
+        if step.gap is not None:
+            places.append(("gap", step.gap, sign * (step.expr - before)))
+        for part, expr, expected in places:
+            yield Trial(derivation, before, step, part, expr, expected, worlds)
 
 
 @dataclass
 class Tally:
     """What became of the mutants of a derivation."""
 
-    caught: int = 0
+    kernel: int = 0  # caught by it
+    worlds: int = 0  # caught by them
     equal: int = 0
-    survived: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 def mutate(derivation: Derivation) -> Tally:
-    """Puts every mutant of every line on trial."""
+    """Puts every mutant of every line on trial, before both judges."""
     tally = Tally()
     for trial in trials(derivation):
-        for mutant in mutants(trial.expr):
-            outcome = trial.outcome(mutant)
-            if outcome == "survived":
-                tally.survived += (f"{trial.where}: {mutant}",)
-            elif outcome == "caught":
-                tally.caught += 1
-            else:
-                tally.equal += 1
+        for mutant, rejected, outcome in trial.outcomes():
+            tally.equal += outcome == "equal"
+            if outcome == "equal":
+                continue
+            tally.kernel += rejected
+            tally.worlds += outcome == "caught"
+            for judge, caught in (
+                ("kernel", rejected),
+                ("worlds", outcome == "caught"),
+            ):
+                if not caught:
+                    tally.missed += (f"{judge}: {trial.where}: {mutant}",)
     return tally

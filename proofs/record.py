@@ -35,25 +35,32 @@ KEPT = FOLDER / "record.json"
 class Row:
     """The checks of one derivation.
 
-    `witnesses` counts the comparisons of two lines: in every world one by
-    algebra and one by numbers at each random point. `equal` mutants have the
-    value of the line, proved by sympy.
+    `faults` are the steps that kernel or worlds do not accept. `rests` are
+    the rules and results that it rests on, `conditions` how many side
+    conditions its steps needed. `witnesses` counts comparisons of two lines:
+    in every world one by algebra and one by numbers at each random point.
+    `equal` mutants have the value of the line, proved by sympy.
     """
 
     name: str
     steps: int
+    rests: tuple[str, ...]
+    conditions: int
     witnesses: int
-    gaps: tuple[str, ...]
-    caught: int
+    faults: tuple[str, ...]
+    kernel: int
+    worlds: int
     equal: int
-    survived: tuple[str, ...]
+    missed: tuple[str, ...]
     seconds: float
 
 
 def check(derivation: Derivation) -> Row:
-    """Runs the witnesses and the mutants of one derivation."""
-    start = time.perf_counter()
-    gaps = tuple(derivation.gaps())
+    """Runs kernel, witnesses and mutants on one derivation."""
+    start = time.process_time()
+    faults = (*derivation.faults(), *derivation.gaps())
+    sound = not derivation.faults()
+    arguments = derivation.arguments() if sound else []
     tally = mutate(derivation)
     witnesses = sum(
         1 + len(world.seeds)
@@ -63,12 +70,15 @@ def check(derivation: Derivation) -> Row:
     return Row(
         name=derivation.name,
         steps=len(derivation.steps),
+        rests=tuple(derivation.rests_on()) if sound else (),
+        conditions=sum(len(set(a.needed)) for a in arguments),
         witnesses=witnesses,
-        gaps=gaps,
-        caught=tally.caught,
+        faults=faults,
+        kernel=tally.kernel,
+        worlds=tally.worlds,
         equal=tally.equal,
-        survived=tally.survived,
-        seconds=round(time.perf_counter() - start, 2),
+        missed=tally.missed,
+        seconds=round(time.process_time() - start, 2),
     )
 
 
@@ -123,7 +133,7 @@ def _rows(names: tuple[str, ...]) -> list[Row]:
         with suppress(OSError):
             keep(found)
         return found
-    lists = ("gaps", "survived")
+    lists = ("rests", "faults", "missed")
     shown: list[dict[str, Any]] = [
         {k: tuple(v) if k in lists else v for k, v in row.items()}
         for row in kept["rows"]
@@ -131,22 +141,26 @@ def _rows(names: tuple[str, ...]) -> list[Row]:
     return [Row(**row) for row in shown]
 
 
+NUMBERS = (
+    "steps", "conditions", "witnesses", "kernel", "worlds", "equal", "seconds"
+)  # fmt: skip
+
+
 def table(found: list[Row]) -> str:
-    """The rows in columns, with the sums below and then every fault."""
-    form = "{:<22}{:>7}{:>11}{:>8}{:>7}{:>9}"
-    lines = [
-        form.format(
-            "derivation", "steps", "witnesses", "caught", "equal", "seconds"
-        )
-    ]
-    numbers = ("steps", "witnesses", "caught", "equal", "seconds")
+    """The rows in columns, then the axioms, and then every fault.
+
+    The columns "kernel" and "worlds" count the mutants that each caught.
+    """
+    form = "{:<21}{:>6}{:>11}{:>10}{:>8}{:>8}{:>7}{:>9}"
+    lines = [form.format("derivation", *NUMBERS)]
     for row in found:
         lines.append(
-            form.format(row.name, *(getattr(row, name) for name in numbers))
+            form.format(row.name, *(getattr(row, n) for n in NUMBERS))
         )
-    sums = (round(sum(getattr(r, name) for r in found), 2) for name in numbers)
-    lines.append(form.format("all", *sums))
+    sums = (round(sum(getattr(r, n) for r in found), 2) for n in NUMBERS)
+    lines += [form.format("all", *sums), ""]
+    lines += [f"{row.name} rests on {', '.join(row.rests)}" for row in found]
     for row in found:
-        lines += [f"does not hold: {gap}" for gap in row.gaps]
-        lines += [f"not caught: {mutant}" for mutant in row.survived]
+        lines += [f"does not hold: {fault}" for fault in row.faults]
+        lines += [f"not caught by {mutant}" for mutant in row.missed]
     return "\n".join(lines)

@@ -1,10 +1,10 @@
 r"""The few mathematical objects that the proofs speak of.
 
-An object is a sympy expression with two readings. `_latex` says how a
-textbook prints it; `meaning` says what it stands for in terms of simpler
-objects and, at the bottom, of a world (see `worlds`), where densities are
-concrete and integrals can be computed. LaTeX is only ever written from these
-objects, never read.
+An object is a sympy expression with three readings. `_latex` says how a
+textbook prints it; `definition` says what it abbreviates, which is all that
+the kernel knows of it; `meaning` says what it stands for in a world (see
+`worlds`), where densities are concrete and integrals can be computed. LaTeX
+is only ever written from these objects, never read.
 
 Notation: x is an observation, z a latent variable, p(z) the prior,
 p(x | z) the likelihood, q(z | x) the approximate posterior, mu and sigma a
@@ -47,11 +47,17 @@ theta, epsilon, ell = (
 sigma, s, u, m = (
     Symbol(name, positive=True) for name in ["sigma", "s", "u", "m"]
 )
-d, j, D, L = (
-    Symbol(name, integer=True, positive=True) for name in ["d", "j", "D", "L"]
+d, i, j, D, L, N = (
+    Symbol(name, integer=True, positive=True) for name in "dijDLN"
 )
 k, n = (Symbol(name, integer=True) for name in ["k", "n"])
-zs = IndexedBase("z", real=True)
+order = Symbol("n", integer=True, nonnegative=True)  # of a moment
+phi = Symbol("phi", real=True)  # a weight of the encoder
+zs, epsilons = (
+    IndexedBase(name, shape=(D,), real=True) for name in ("z", "epsilon")
+)
+drawn = IndexedBase("z", shape=(L,), real=True)  # L samples of z
+data = IndexedBase("x", shape=(N,), real=True)  # N observations
 mus = IndexedBase("mu", real=True)
 sigmas = IndexedBase("sigma", positive=True)
 half = Rational(1, 2)
@@ -68,7 +74,11 @@ def times(*factors: Any) -> Expr:
 
 
 class Term(Expr):
-    """An object of the vocabulary: a real number with a name."""
+    """An object of the vocabulary: a real number with a name.
+
+    A term is either an abbreviation, with a `definition` in simpler terms,
+    or a primitive, which kernel and worlds each read in their own way.
+    """
 
     is_commutative = True
     is_extended_real = True
@@ -79,9 +89,16 @@ class Term(Expr):
             cls, *(a if isinstance(a, Basic) else Rational(a) for a in args)
         )
 
+    def definition(self) -> Expr | None:
+        """What the term abbreviates; None for a primitive."""
+        return None
+
     def meaning(self, world: World) -> Expr:
-        """What the term stands for, in simpler terms."""
-        raise NotImplementedError
+        """What the term stands for in a world."""
+        found = self.definition()
+        if found is None:
+            raise NotImplementedError(f"{type(self).__name__} has no meaning")
+        return found
 
     def _latex(self, printer: LatexPrinter) -> str:
         raise NotImplementedError
@@ -90,7 +107,7 @@ class Term(Expr):
 class Let(Term):
     """A symbol that abbreviates an expression."""
 
-    def meaning(self, world: World) -> Expr:
+    def definition(self) -> Expr:
         return self.args[1]
 
     def _eval_is_positive(self) -> bool | None:
@@ -103,7 +120,7 @@ class Let(Term):
 class Ratio(Term):
     """A quotient that is printed as a fraction and not cancelled."""
 
-    def meaning(self, world: World) -> Expr:
+    def definition(self) -> Expr:
         return self.args[0] / self.args[1]
 
     def _eval_is_positive(self) -> bool | None:
@@ -117,85 +134,138 @@ class Ratio(Term):
 class Density(Term):
     """A probability density of the model, at a value of its latent variable.
 
-    A world supplies the prior, the likelihood and q. The others are defined
-    by these: p(x, z) = p(x | z) p(z), the evidence p(x) is the integral of
-    p(x, z) over z, and the posterior is p(z | x) = p(x, z) / p(x).
+    The prior p(z), the likelihood p(x | z) and the encoder q(z | x) are
+    arbitrary. The joint density p(x, z), the evidence p(x) and the posterior
+    p(z | x) follow from them by rules. The observation is x or, say, x_i; for
+    an encoder as a function of a weight, that weight stands in its place.
     """
 
     is_positive = True
 
     PRINTED = {  # noqa: RUF012
         "prior": "p({z})",
-        "likelihood": r"p(x \mid {z})",
-        "encoder": r"q({z} \mid x)",
-        "joint": "p(x, {z})",
-        "evidence": "p(x)",
-        "posterior": r"p({z} \mid x)",
+        "likelihood": r"p({x} \mid {z})",
+        "encoder": r"q({z} \mid {x})",
+        "joint": "p({x}, {z})",
+        "evidence": "p({x})",
+        "posterior": r"p({z} \mid {x})",
+        "weighted": r"q_{{x}}({z} \mid x)",  # {x} is a weight here
     }
-    DEFINED: dict[str, Callable[[Basic], Expr]] = {  # noqa: RUF012
-        "joint": lambda z: likelihood(z) * prior(z),
-        "evidence": lambda z: Over(joint(z), z),
-        "posterior": lambda z: joint(z) / evidence(),
+    DEFINED: dict[str, Callable[[Basic, Basic], Expr]] = {  # noqa: RUF012
+        "joint": lambda z, x: likelihood(z, x) * prior(z),
+        "evidence": lambda _, x: Over(joint(data=x), z),
+        "posterior": lambda z, x: joint(z, x) / evidence(x),
     }
+
+    def __new__(cls, role: Basic, latent: Basic, data: Basic = x) -> Density:
+        return super().__new__(cls, role, latent, data)
 
     def meaning(self, world: World) -> Expr:
-        role, latent = self.args
+        role, latent, data = self.args
         if str(role) in self.DEFINED:
-            return self.DEFINED[str(role)](latent)
-        return world.density(role, latent)
+            return self.DEFINED[str(role)](latent, data)
+        return world.density(role, latent, data)
 
     def _latex(self, printer: LatexPrinter) -> str:
-        role, latent = (printer.doprint(a) for a in self.args)
-        return self.PRINTED.get(role, role + "({z})").replace("{z}", latent)
+        role, latent, data = (printer.doprint(a) for a in self.args)
+        form = self.PRINTED.get(role, role + "({z})")
+        return form.replace("{z}", latent).replace("{x}", data)
 
 
 def prior(latent: Basic = z) -> Density:
     return Density(Symbol("prior"), latent)
 
 
-def likelihood(latent: Basic = z) -> Density:
-    return Density(Symbol("likelihood"), latent)
+def likelihood(latent: Basic = z, data: Basic = x) -> Density:
+    return Density(Symbol("likelihood"), latent, data)
 
 
-def encoder(latent: Basic = z) -> Density:
-    return Density(Symbol("encoder"), latent)
+def encoder(latent: Basic = z, data: Basic = x) -> Density:
+    return Density(Symbol("encoder"), latent, data)
 
 
-def joint(latent: Basic = z) -> Density:
-    return Density(Symbol("joint"), latent)
+def joint(latent: Basic = z, data: Basic = x) -> Density:
+    return Density(Symbol("joint"), latent, data)
 
 
-def posterior(latent: Basic = z) -> Density:
-    return Density(Symbol("posterior"), latent)
+def posterior(latent: Basic = z, data: Basic = x) -> Density:
+    return Density(Symbol("posterior"), latent, data)
 
 
-def evidence() -> Density:
-    return Density(Symbol("evidence"), z)
+def evidence(data: Basic = x) -> Density:
+    return Density(Symbol("evidence"), Rational(0), data)
+
+
+class Vector(Term):
+    """A vector in D dimensions with a name, given by its entry number d."""
+
+    def __new__(cls, name: Basic, entry: Basic) -> Vector:
+        return super().__new__(cls, name, entry)
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        return printer.doprint(self.args[0])
+
+
+def entry(vector: Basic, index: Any) -> Expr:
+    """The entry of a vector; a number stands for D equal entries."""
+    if isinstance(vector, Vector):
+        return vector.args[1].xreplace({d: index})
+    return vector[index] if isinstance(vector, IndexedBase) else vector
+
+
+class Output(Term):
+    """An output of the encoder, as a function of a weight phi.
+
+    The second argument is the order of the derivative by the weight.
+    """
+
+    def __new__(cls, symbol: Basic, order: Any = 0, by: Any = phi) -> Output:
+        return super().__new__(cls, symbol, order, by)
+
+    def meaning(self, world: World) -> Expr:
+        return world.output(*self.args)
+
+    def _eval_is_positive(self) -> bool | None:
+        return self.args[0].is_positive if self.args[1] == 0 else None
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        symbol, order, _ = self.args
+        return (r"\partial_\phi " if order else "") + printer.doprint(symbol)
 
 
 class TestFunction(Term):
-    """An arbitrary function f, or its derivative, at a point."""
+    r"""An arbitrary function f(z; phi) at a point, or a derivative of it.
+
+    `by` is 0 for the value, the weight phi for the derivative by it at a
+    fixed point, or the number d of an entry of z.
+    """
 
     __test__ = False  # no case for pytest
 
-    def __new__(cls, at: Basic, slope: bool = False) -> TestFunction:
-        return super().__new__(cls, at, int(slope))
+    def __new__(
+        cls, at: Basic, by: Any = 0, weight: Basic = phi
+    ) -> TestFunction:
+        return super().__new__(cls, at, by, weight)
 
     def meaning(self, world: World) -> Expr:
-        return world.function(self.args[0], bool(self.args[1]))
+        return world.function(*self.args)
 
     def _latex(self, printer: LatexPrinter) -> str:
-        prime = "'" if self.args[1] else ""
-        return f"f{prime}({printer.doprint(self.args[0])})"
+        at, by, _ = (printer.doprint(a) for a in self.args)
+        sign = "" if self.args[1] == 0 else rf"\partial_{{{by}}} "
+        return sign + rf"f({at};\, \phi)"
 
 
-class PositiveFunction(TestFunction):
-    """An arbitrary positive function f at a point."""
+class PositiveFunction(Term):
+    """An arbitrary function f >= 0 at a point."""
 
     is_positive = True
 
     def meaning(self, world: World) -> Expr:
         return world.positive(self.args[0])
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        return f"f({printer.doprint(self.args[0])})"
 
 
 class Normal(Term):
@@ -204,6 +274,9 @@ class Normal(Term):
     is_positive = True
 
     def meaning(self, world: World) -> Expr:
+        return self.formula()
+
+    def formula(self) -> Expr:
         at, mean, deviation = self.args
         if not deviation.is_positive:
             raise ValueError(f"the deviation {deviation} is not positive")
@@ -219,28 +292,34 @@ class Normal(Term):
 class DiagonalNormal(Term):
     r"""The normal density in D dimensions with covariance diag(sigma^2).
 
-    It stands for the general formula, with determinant and inverse of the
-    covariance matrix.
+    In a world it stands for the general formula, with determinant and
+    inverse of the covariance matrix.
     """
 
     is_positive = True
 
     def meaning(self, world: World) -> Expr:
-        at, mean, deviation, size = self.args
-        number = world.size(size)
+        at, mean, deviation = self.args
+        number = world.size(D)
         gap = Matrix(
-            [_entry(at, i) - _entry(mean, i) for i in range(1, number + 1)]
+            [entry(at, i) - entry(mean, i) for i in range(1, number + 1)]
         )
         covariance = Matrix(
             number,
             number,
-            lambda i, j: _entry(deviation, i + 1) ** 2 if i == j else 0,
+            lambda i, j: entry(deviation, i + 1) ** 2 if i == j else 0,
         )
         (square,) = gap.T * covariance.inv() * gap
         return exp(-square / 2) / sqrt((2 * pi) ** number * covariance.det())
 
+    def factor(self, index: Basic) -> Expr:
+        """The density of one coordinate of a vector."""
+        if not isinstance(self.args[0], (IndexedBase, Vector)):
+            raise ValueError(f"{self.args[0]} has no entries")
+        return Normal(*(entry(a, index) for a in self.args))
+
     def _latex(self, printer: LatexPrinter) -> str:
-        at, mean, deviation, _ = self.args
+        at, mean, deviation = self.args
         inside = (
             "I"
             if deviation == 1
@@ -250,24 +329,17 @@ class DiagonalNormal(Term):
         return rf"\mathcal{{N}}({where};\, {centre}, {inside})"
 
 
-def _entry(vector: Basic, index: int) -> Expr:
-    return vector[index] if isinstance(vector, IndexedBase) else vector
-
-
 class Over(Term):
     r"""The integral over all of latent space, a sum where z is discrete.
 
-    The variable is z, or the vector (z_1, ..., z_size).
+    The variable is z, or a vector: an indexed one with its size as shape.
     """
 
-    def __new__(cls, body: Any, variable: Basic, size: Any = 1) -> Over:
-        return super().__new__(cls, body, variable, size)
-
     def meaning(self, world: World) -> Expr:
-        body, variable, size = self.args
+        body, variable = self.args
         if not isinstance(variable, IndexedBase):
             return world.over(body, variable)
-        for i in range(1, world.size(size) + 1):
+        for i in range(1, world.size(variable.shape[0]) + 1):
             body = world.over(body, variable[i])
         return body
 
@@ -275,7 +347,7 @@ class Over(Term):
         return self.args[0].is_nonnegative
 
     def _latex(self, printer: LatexPrinter) -> str:
-        body, variable = (printer.doprint(a) for a in self.args[:2])
+        body, variable = (printer.doprint(a) for a in self.args)
         return rf"\int {body} \, d{variable}"
 
 
@@ -283,13 +355,13 @@ class Expectation(Term):
     r"""The expectation E_q[body] over the variable of the density q."""
 
     def __new__(
-        cls, body: Any, density: Basic, variable: Basic = z, size: Any = 1
+        cls, body: Any, density: Basic, variable: Basic = z
     ) -> Expectation:
-        return super().__new__(cls, body, density, variable, size)
+        return super().__new__(cls, body, density, variable)
 
     def meaning(self, world: World) -> Expr:
-        body, density, variable, size = self.args
-        return Over(density * body, variable, size)
+        body, density, variable = self.args
+        return Over(density * body, variable)
 
     def _eval_is_nonnegative(self) -> bool | None:
         return self.args[0].is_nonnegative
@@ -302,9 +374,12 @@ class Expectation(Term):
 class Variance(Expectation):
     """The variance E[body^2] - E[body]^2 under a density."""
 
-    def meaning(self, world: World) -> Expr:
+    def definition(self) -> Expr:
         body, *rest = self.args
         return Expectation(body**2, *rest) - Expectation(body, *rest) ** 2
+
+    def meaning(self, world: World) -> Expr:
+        return self.definition()
 
     def _latex(self, printer: LatexPrinter) -> str:
         body, density = (printer.doprint(a) for a in self.args[:2])
@@ -320,14 +395,12 @@ class KL(Term):
 
     is_nonnegative = True
 
-    def __new__(
-        cls, q: Basic, p: Basic, variable: Basic = z, size: Any = 1
-    ) -> KL:
-        return super().__new__(cls, q, p, variable, size)
+    def __new__(cls, q: Basic, p: Basic, variable: Basic = z) -> KL:
+        return super().__new__(cls, q, p, variable)
 
-    def meaning(self, world: World) -> Expr:
-        q, p, variable, size = self.args
-        return Expectation(log(q / p), q, variable, size)
+    def definition(self) -> Expr:
+        q, p, variable = self.args
+        return Expectation(log(Ratio(q, p)), q, variable)
 
     def _latex(self, printer: LatexPrinter) -> str:
         q, p = (printer.doprint(a) for a in self.args[:2])
@@ -343,12 +416,24 @@ class TangentGap(Term):
 
     is_nonnegative = True
 
-    def meaning(self, world: World) -> Expr:
+    def definition(self) -> Expr:
         u, m = self.args
         return log(m) + (u - m) / m - log(u)
 
     def _latex(self, printer: LatexPrinter) -> str:
         return rf"\delta({', '.join(map(printer.doprint, self.args))})"
+
+
+class Boundary(Term):
+    """A function of a variable at infinity, less that at minus infinity.
+
+    It holds a normal density.
+    """
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        body, variable = (printer.doprint(a) for a in self.args)
+        ends = rf"{{{variable} = -\infty}}^{{{variable} = \infty}}"
+        return rf"\left[ {body} \right]_{ends}"
 
 
 class Printer(LatexPrinter):
@@ -360,10 +445,13 @@ class Printer(LatexPrinter):
         Expectation,
         Let,
         Normal,
+        Output,
         Over,
+        PositiveFunction,
         Ratio,
         Symbol,
         TestFunction,
+        Vector,
     )
 
     def __init__(self) -> None:
@@ -395,7 +483,8 @@ class Printer(LatexPrinter):
 
     def _print_Indexed(self, expr: Basic) -> str:
         base, *indices = (self._print(a) for a in expr.args)
-        return f"{base}_{{{','.join(indices)}}}"
+        base, *outer = base.split("_")
+        return f"{base}_{{{','.join(outer + indices)}}}"
 
 
 def latex(expr: Basic) -> str:

@@ -2,12 +2,23 @@
 
 from sympy import Integral, Sum, Symbol, cos, log, oo, pi
 
+from proofs.circle import (
+    CIRCLE,
+    HARMONICS,
+    ONE_IMAGE,
+    SERIES,
+    TRIGONOMETRIC,
+    rho,
+    wrapped,
+)
 from proofs.derivation import Derivation, Step
+from proofs.kernel import Cited, Use, assume
 from proofs.vocabulary import (
     KL,
     Expectation,
     Let,
     Normal,
+    PositiveFunction,
     Ratio,
     half,
     k,
@@ -19,37 +30,40 @@ from proofs.vocabulary import (
     theta,
     times,
 )
-from proofs.worlds import (
-    CIRCLE,
-    HARMONICS,
-    ONE_IMAGE,
-    SERIES,
-    TRIGONOMETRIC,
-    rho,
-    wrapped,
-)
 
 f = wrapped(theta)
 uniform = Let(Symbol("u"), 1 / (2 * pi))
+straight = Normal(t, mu, sigma)
 
 
-def wave(at):  # type: ignore[no-untyped-def]
-    return cos(times(n, plus(at, -mu)), evaluate=False)
+def wave(at, order=n):  # type: ignore[no-untyped-def]
+    return cos(times(order, plus(at, -mu)), evaluate=False)
 
 
 def image(at):  # type: ignore[no-untyped-def]
     return Normal(plus(at, times(2, pi, k)), mu, sigma)
 
 
+def series(body, index=n):  # type: ignore[no-untyped-def]
+    return Sum(body, (index, 1, oo))
+
+
+CHARACTERISTIC = Cited(
+    "characteristic function",
+    "The characteristic function of a normal density.",
+    Integral(times(wave(t), straight), (t, -oo, oo)),
+    rho ** (n**2),
+)
+
 MOMENTS = Derivation(
     name="wrapped-moments",
     title="The cosine moments of the wrapped normal",
-    assumptions="A normal variable with mean $\\mu$ and deviation $\\sigma$"
-    " is read as an angle: all points that differ by a multiple of $2 \\pi$"
-    " are one. Its density on the circle is the sum over these images.",
     lets=(f, rho),
-    statement="Then for every integer $n$",
+    statement="A normal variable, read as an angle, has the sum of its images"
+    " as density. For every integer $n$",
     closing="For $n = 0$ this says that the density has mass one.",
+    idea="Integrate term by term, move each image to its place on the line,"
+    " and read off the characteristic function.",
     start=Integral(times(wave(theta), f), (theta, -pi, pi)),
     steps=(
         Step(
@@ -58,192 +72,219 @@ MOMENTS = Derivation(
                 (k, -oo, oo),
             ),
             "Fubini",
-            "Integrate the sum term by term. The sum of the absolute values"
-            " converges, so the order does not matter.",
         ),
         Step(
             Sum(
                 Integral(
-                    times(wave(t), Normal(t, mu, sigma)),
+                    times(wave(t), straight),
                     (t, times(plus(2 * k, -1), pi), times(plus(2 * k, 1), pi)),
                 ),
                 (k, -oo, oo),
             ),
             "change of variables",
-            "Shift the $k$-th image by $2 \\pi k$. The cosine has that"
-            " period and does not notice.",
         ),
-        Step(
-            Integral(times(wave(t), Normal(t, mu, sigma)), (t, -oo, oo)),
-            "tiling the line",
-            "The intervals lie end to end and cover the line.",
-        ),
+        Step(Integral(times(wave(t), straight), (t, -oo, oo)), "tiling"),
         Step(
             rho ** (n**2),
             "characteristic function",
-            "What is left is the real part of the characteristic function of"
-            " a normal variable.",
+            uses={"characteristic function": Use(CHARACTERISTIC)},
         ),
-    ),
-    notes=(
-        "The exchange of sum and integral and the union of countably many"
-        " intervals are applied as rules, after sympy has checked that the"
-        " shifted integrand does not depend on $k$ and that each interval"
-        " ends where the next begins.",
     ),
     worlds=(CIRCLE,),
 )
 
+g = PositiveFunction
+FOURIER_SERIES = Cited(
+    "Fourier series",
+    "A smooth density on the circle that is even about a point is its cosine"
+    " series.",
+    g(theta),
+    times(
+        Ratio(1, 2 * pi),
+        plus(
+            1,
+            times(
+                2,
+                series(
+                    times(
+                        wave(theta),
+                        Integral(times(wave(t), g(t)), (t, -pi, pi)),
+                    )
+                ),
+            ),
+        ),
+    ),
+)
 coefficient = Integral(times(wave(t), wrapped(t)), (t, -pi, pi))
+
+
+def cosines(body):  # type: ignore[no-untyped-def]
+    """The cosine series with a coefficient."""
+    total = series(times(body, wave(theta)))
+    return times(Ratio(1, 2 * pi), plus(1, times(2, total)))
+
+
 FOURIER = Derivation(
     name="wrapped-fourier",
     title="Its Fourier series",
     lets=(f, rho),
-    statement="Then",
     closing="The sum over images converges fast for small $\\sigma$, this one"
     " for large.",
+    idea="A smooth function on the circle is its Fourier series.",
     start=f,
     steps=(
         Step(
-            times(
-                Ratio(1, 2 * pi),
-                plus(
-                    1,
-                    times(2, Sum(times(wave(theta), coefficient), (n, 1, oo))),
-                ),
-            ),
+            cosines(coefficient),
             "Fourier series",
-            "The density is a smooth function with period $2 \\pi$, even"
-            " about $\\mu$ and of mass one. So it is its cosine series.",
+            uses={
+                "Fourier series": Use(
+                    FOURIER_SERIES, {g(theta): f, g(t): wrapped(t)}
+                )
+            },
         ),
         Step(
-            times(
-                Ratio(1, 2 * pi),
-                plus(
-                    1,
-                    times(
-                        2, Sum(times(rho ** (n**2), wave(theta)), (n, 1, oo))
-                    ),
-                ),
-            ),
-            "cosine moments",
-            "Insert the cosine moments.",
+            cosines(rho ** (n**2)),
+            "moments of cosines",
+            uses={"moments of cosines": Use(MOMENTS)},
         ),
-    ),
-    notes=(
-        "A continuous function is determined by its Fourier coefficients."
-        " sympy compares the first four of each line; the numbers compare the"
-        " lines themselves, point by point.",
     ),
     worlds=HARMONICS,
 )
 
-product_part = Sum(log(plus(1, -(rho ** (2 * n)))), (n, 1, oo))
-sign = (-1) ** (n + 1)
+y, r = Symbol("y", real=True), Symbol("r", positive=True)
+product_part = series(log(plus(1, -(rho ** (2 * n)))))
 
-EXACT_KL = Derivation(
-    name="wrapped-kl",
-    title="The divergence from the uniform density",
-    kind="thm",
-    lets=(f, uniform, rho),
-    statement="Then",
-    start=KL(f, uniform, theta),
-    steps=(
-        Step(
-            Expectation(log(times(2, pi, f)), f, theta),
-            "definition",
-            "The uniform density is $1 / (2 \\pi)$ everywhere.",
-        ),
-        Step(
-            plus(
-                product_part,
-                Expectation(
-                    Sum(
-                        log(
-                            plus(
-                                1,
-                                times(2, rho ** (2 * n - 1), cos(theta - mu)),
-                                rho ** (4 * n - 2),
-                            )
-                        ),
-                        (n, 1, oo),
-                    ),
-                    f,
-                    theta,
-                ),
-            ),
-            "triple product",
-            "The Fourier series of the density is a theta function. Jacobi's"
-            " triple product turns it into a product, and the logarithm of"
-            " that is a sum. Its first part does not depend on the angle.",
-        ),
-        Step(
-            plus(
-                product_part,
-                Expectation(
-                    Sum(
-                        times(
-                            Ratio(
-                                2 * sign * rho**n,
-                                times(n, plus(1, -(rho ** (2 * n)))),
-                            ),
-                            wave(theta),
-                        ),
-                        (n, 1, oo),
-                    ),
-                    f,
-                    theta,
-                ),
-            ),
-            "two series",
-            "Each bracket is $|1 + \\rho^{2n-1} e^{i (\\theta - \\mu)}|^2$."
-            " Expand its logarithm in cosines, and sum the powers of $\\rho$"
-            " as geometric series.",
-        ),
-        Step(
-            plus(
-                product_part,
-                Sum(
-                    times(
-                        Ratio(
-                            2 * sign * rho**n,
-                            times(n, plus(1, -(rho ** (2 * n)))),
-                        ),
-                        Expectation(wave(theta), f, theta),
-                    ),
-                    (n, 1, oo),
-                ),
-            ),
-            "Fubini",
-            "The series converges absolutely, so the expectation can be taken"
-            " term by term.",
-        ),
-        Step(
-            plus(
-                product_part,
-                Sum(
-                    Ratio(
-                        2 * sign * rho ** (n**2 + n),
-                        times(n, plus(1, -(rho ** (2 * n)))),
-                    ),
-                    (n, 1, oo),
-                ),
-            ),
-            "cosine moments",
-            "Insert the cosine moments.",
+
+def factor(radius, wave):  # type: ignore[no-untyped-def]
+    """|1 + r e^{iy}|^2."""
+    return plus(1, times(2, radius, wave), radius**2)
+
+
+TRIPLE = Cited(
+    "triple product",
+    "Jacobi's triple product (Hardy and Wright, theorem 352).",
+    log(plus(1, times(2, series(times(rho ** (n**2), wave(theta)))))),
+    plus(
+        product_part,
+        series(log(factor(rho ** (2 * n - 1), cos(theta - mu)))),
+    ),
+)
+sign = (-1) ** (k + 1)
+LOG_SERIES = Cited(
+    "logarithm series",
+    "The power series of the logarithm, in the unit disc.",
+    log(factor(r, cos(theta - mu))),
+    series(Ratio(times(2, sign, r**k, wave(theta, k)), k), k),
+)
+GEOMETRIC = Cited(
+    "geometric series",
+    "The geometric series.",
+    series(rho ** ((2 * n - 1) * k)),
+    Ratio(rho**k, plus(1, -(rho ** (2 * k)))),
+)
+double = Sum(
+    Ratio(times(2, sign, rho ** ((2 * n - 1) * k), wave(theta, k)), k),
+    (k, 1, oo),
+    (n, 1, oo),
+)
+outer = series(
+    times(
+        Ratio(2 * sign, k),
+        wave(theta, k),
+        series(rho ** ((2 * n - 1) * k)),
+    ),
+    k,
+)
+
+
+def weight(power):  # type: ignore[no-untyped-def]
+    """The coefficient of a cosine in the logarithm, times a power of rho."""
+    below = times(k, plus(1, -(rho ** (2 * k))))
+    return Ratio(times(2, sign, rho**power), below)
+
+
+LOG_DENSITY = Derivation(
+    name="wrapped-log",
+    title="The logarithm of the density",
+    assumes=(
+        assume(
+            "summable",
+            Sum(double.function, *double.limits[::-1]),
+            text="the double series converges absolutely, as it does for"
+            " $\\rho < 1$",
         ),
     ),
-    notes=(
-        "The triple product is cited, not proved: it is theorem 352 of Hardy"
-        " and Wright, An Introduction to the Theory of Numbers. sympy"
-        " compares the lines as power series in $\\rho$, to order six; the"
-        " numbers compare them in full.",
+    lets=(f, rho),
+    idea="The Fourier series is a theta function. Jacobi's triple product"
+    " turns it into a product, whose logarithm is a sum; expand that in"
+    " cosines and sum the powers of $\\rho$.",
+    start=log(times(2, pi, f)),
+    steps=(
+        Step(
+            plus(
+                product_part,
+                series(log(factor(rho ** (2 * n - 1), cos(theta - mu)))),
+            ),
+            "Fourier, triple product",
+            uses={"Fourier": Use(FOURIER), "triple product": Use(TRIPLE)},
+        ),
+        Step(
+            plus(product_part, double),
+            "logarithm series",
+            uses={
+                "logarithm series": Use(LOG_SERIES, {r: rho ** (2 * n - 1)})
+            },
+        ),
+        Step(plus(product_part, outer), "Fubini"),
+        Step(
+            plus(product_part, series(times(weight(k), wave(theta, k)), k)),
+            "geometric series",
+            uses={"geometric series": Use(GEOMETRIC)},
+        ),
     ),
     worlds=(SERIES,),
 )
 
-straight = Normal(t, mu, sigma)
-
+mean_wave = Expectation(wave(theta, k), f, theta)
+EXACT_KL = Derivation(
+    name="wrapped-kl",
+    title="The divergence from the uniform density",
+    kind="thm",
+    assumes=(
+        *LOG_DENSITY.assumes,
+        assume(
+            "summable",
+            series(Expectation(times(weight(k), wave(theta, k)), f, theta), k),
+            text="the series converges absolutely, as it does for $\\rho < 1$",
+        ),
+    ),
+    lets=(f, uniform, rho),
+    idea="Take the expectation of that series term by term.",
+    start=KL(f, uniform, theta),
+    steps=(
+        Step(Expectation(log(times(2, pi, f)), f, theta), "definition"),
+        Step(
+            plus(
+                product_part,
+                Expectation(
+                    series(times(weight(k), wave(theta, k)), k), f, theta
+                ),
+            ),
+            "log density, linearity, mass one",
+            uses={"log density": Use(LOG_DENSITY)},
+        ),
+        Step(
+            plus(product_part, series(times(weight(k), mean_wave), k)),
+            "Fubini, linearity",
+        ),
+        Step(
+            plus(product_part, series(weight(k**2 + k), k)),
+            "expectation, moments of cosines",
+            uses={"moments of cosines": Use(MOMENTS, {n: k})},
+        ),
+    ),
+    worlds=(SERIES,),
+)
 
 one = Let(Symbol(r"g_{k}(\theta)", positive=True), image(theta))
 
@@ -252,42 +293,53 @@ def over_images(body):  # type: ignore[no-untyped-def]
     return Sum(Integral(times(one, body), (theta, -pi, pi)), (k, -oo, oo))
 
 
+tiles = Sum(
+    Integral(
+        times(straight, log(times(2, pi, straight))),
+        (t, times(plus(2 * k, -1), pi), times(plus(2 * k, 1), pi)),
+    ),
+    (k, -oo, oo),
+)
+
 KL_BOUND = Derivation(
     name="wrapped-kl-bound",
     title="A lower bound that is sharp for small deviations",
+    assumes=(
+        assume(
+            "summable",
+            over_images(log(times(2, pi, f))),
+            text="the sums over images converge absolutely, as they do because"
+            " $\\log f$ is bounded on the circle and a normal variable has a"
+            " second moment",
+        ),
+        assume("summable", tiles, text=" "),
+    ),
     lets=(f, uniform, one),
-    statement="Then",
     closing="So wrapping loses entropy. The loss vanishes faster than any"
     " power of $\\sigma$ as $\\sigma$ goes to zero.",
+    idea="Inside the logarithm one image is less than the sum of all.",
     start=KL(f, uniform, theta),
     steps=(
         Step(
             Expectation(log(times(2, pi, f)), f, theta),
             "definition",
-            "The uniform density is $1 / (2 \\pi)$ everywhere.",
             worlds=(SERIES,),
         ),
         Step(
             over_images(log(times(2, pi, f))),
-            "Fubini",
-            "Insert the sum over images and integrate it term by term.",
+            "expectation, Fubini",
             worlds=(TRIGONOMETRIC,),
         ),
         Step(
             over_images(log(times(2, pi, one))),
-            "one of many",
-            "Inside the logarithm one image is less than the sum of all.",
+            "logarithm",
             relation=">=",
             gap=over_images(log(Ratio(f, one))),
-            equal=None,
             worlds=(ONE_IMAGE,),
         ),
         Step(
-            Integral(
-                times(straight, log(times(2, pi, straight))), (t, -oo, oo)
-            ),
-            "tiling",
-            "Shift the images. The intervals lie end to end.",
+            Expectation(log(times(2, pi, straight)), straight, t),
+            "expectation, change of variables, tiling",
         ),
         Step(
             plus(
@@ -295,17 +347,11 @@ KL_BOUND = Derivation(
                 times(-half, log(times(2, pi, sigma**2))),
                 -half,
             ),
-            "normal entropy",
-            "The expectation of the log density is minus the entropy of the"
-            " normal density.",
+            "reparameterisation, normal density, logarithm, linearity,"
+            " mass one, moments, logarithm",
         ),
-    ),
-    notes=(
-        "sympy checks the exchange of sum and integral for trigonometric"
-        " polynomials in place of the logarithm, and the inequality at every"
-        " angle for any positive number in place of the other images.",
     ),
     worlds=(CIRCLE,),
 )
 
-DERIVATIONS = (MOMENTS, FOURIER, EXACT_KL, KL_BOUND)
+DERIVATIONS = (MOMENTS, FOURIER, LOG_DENSITY, EXACT_KL, KL_BOUND)

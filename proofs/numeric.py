@@ -1,8 +1,7 @@
-"""Two witnesses: exact algebra, and numbers to thirty digits.
+"""The numerical witness: expressions to thirty digits.
 
-`vanishes` asks sympy to reduce an expression to zero. `number` evaluates an
-expression by quadrature and summation and shares nothing with the algebra:
-it never sees an antiderivative.
+`agree` evaluates expressions by quadrature and summation and shares nothing
+with the algebra: it never sees an antiderivative.
 """
 
 from __future__ import annotations
@@ -10,208 +9,26 @@ from __future__ import annotations
 import cmath
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
 
 import mpmath
 import numpy
 from sympy import (
-    QQ,
-    Add,
     Derivative,
     Dummy,
     Expr,
-    Function,
     Indexed,
     Integer,
     Integral,
-    Mul,
-    Poly,
-    PolynomialError,
-    Pow,
     Sum,
     Symbol,
-    binomial,
-    cancel,
-    cos,
-    erf,
-    exp,
-    expand,
-    expand_log,
-    expand_power_base,
-    factor,
-    integrate,
     lambdify,
-    log,
     oo,
     pi,
-    powsimp,
-    sqrt,
-    together,
 )
 from sympy.core.basic import Basic
-
-# --- the exact witness ------------------------------------------------------
-
-
-def equal(a: Expr, b: Expr) -> bool:
-    """Whether sympy reduces the difference of two values to zero."""
-    return settle(a - b) == 0
-
-
-def settle(expr: Expr) -> Expr:
-    """A normal form for rational functions of symbols, logs and exponentials.
-
-    Each logarithm, exponential or root of an irreducible argument counts as
-    a further variable of a field of rational functions, where equality with
-    zero is decided. A second pass meets the squares of roots as numbers.
-    """
-    once = _as_rational(expr)
-    return once and _as_rational(once)
-
-
-def _as_rational(expr: Expr) -> Expr:
-    expr = powsimp(expand_logs(expr), combine="exp")
-    for kind in (exp, erf):
-        expr = expr.replace(
-            kind, lambda inside, kind=kind: kind(cancel(inside))
-        )
-    atoms = {
-        a: Dummy()
-        for a in expr.atoms(Function, Pow, Indexed, Integral, Sum) | {pi}
-        if not (isinstance(a, Pow) and a.exp.is_Integer)
-    }
-    plain = expr.xreplace(atoms)
-    if not plain.free_symbols:
-        return plain
-    field = QQ.frac_field(*plain.free_symbols)
-    return field.to_sympy(field.from_sympy(plain)).xreplace(
-        {dummy: a for a, dummy in atoms.items()}
-    )
-
-
-def expand_logs(expr: Expr) -> Expr:
-    """Logarithms of products as sums of logarithms of irreducible factors."""
-    return expr.replace(
-        log,
-        lambda inside: expand_log(
-            log(expand_power_base(factor(together(inside))))
-        ),
-    )
-
-
-@cache
-def calculate(expr: Expr) -> Expr:
-    """The expression with its derivatives and integrals carried out."""
-    if not expr.has(Integral, Derivative):
-        return expr
-    if isinstance(expr, Sum):
-        return _unwrapped(expr)
-    if isinstance(expr, Derivative):
-        return Derivative(calculate(expr.expr), *expr.variables).doit()
-    if isinstance(expr, Integral):
-        factors = Mul.make_args(expr.function)
-        sums = [a for a in factors if isinstance(a, Sum)]
-        if len(sums) == 1:  # integrate term by term
-            rest = Mul(*(a for a in factors if a != sums[0]))
-            inside = Integral(rest * sums[0].function, *expr.limits)
-            return calculate(Sum(inside, *sums[0].limits))
-        value = calculate(expr.function)
-        for limits in expr.limits:
-            value = _integral(value, *limits)
-        return value
-    return expr.func(*map(calculate, expr.args))
-
-
-def _unwrapped(expr: Sum) -> Expr:
-    """A sum over k of integrals over intervals that tile the line.
-
-    Either they do already, or a shift of the variable by 2 pi k makes them.
-    The integrand must not depend on k then.
-    """
-    ((k, low, high),) = expr.limits
-    if isinstance(expr.function, Integral) and (low, high) == (-oo, oo):
-        ((v, start, end),) = expr.function.limits
-        for shift in (0, 2 * pi * k, -2 * pi * k):
-            body = expr.function.function.xreplace({v: v - shift})
-            body = body.replace(cos, lambda a: cos(expand(a)))
-            body = body.replace(exp, lambda a: exp(expand(a)))
-            first, last = start + shift, end + shift
-            beyond = {k: k + 1}
-            meet = 0 in (
-                expand(first.xreplace(beyond) - last),
-                expand(last.xreplace(beyond) - first),
-            )
-            if not body.has(k) and meet:
-                return calculate(Integral(body, (v, -oo, oo)))
-    return expr
-
-
-def _integral(body: Expr, variable: Symbol, low: Expr, high: Expr) -> Expr:
-    try:
-        if low == -oo:
-            return _gaussian(body, variable, high)
-    except (ValueError, PolynomialError):  # no rule: it stays as it is
-        return Integral(body, (variable, low, high))
-    return integrate(body, (variable, low, high))
-
-
-def _gaussian(body: Expr, v: Symbol, high: Expr) -> Expr:
-    r"""The integral up to `high` of polynomials times normal densities.
-
-    Completing the square reduces every term to moments of the standard
-    normal density, and those sympy integrates: with a mean m = b / 2a and
-    a deviation r = 1 / sqrt(2a),
-    int v^k e^{-a v^2 + b v + c} dv
-        = e^{c + b^2 / 4a} r int (m + r y)^k e^{-y^2 / 2} dy.
-    """
-    total = Add()
-    for coefficient, power, exponent in _terms(body, v) if body else ():
-        square = Poly(exponent, v)
-        a, b, c = (square.coeff_monomial(v**i) for i in (2, 1, 0))
-        a = factor(together(-a))
-        if square.degree() != 2 or not a.is_positive:
-            raise ValueError(f"{exponent} is no negative square")
-        middle, width = b / (2 * a), 1 / expand_power_base(sqrt(2 * a))
-        moment = Add(
-            *(
-                binomial(power, i)
-                * middle ** (power - i)
-                * width**i
-                * _moment(i, oo if high == oo else END)
-                for i in range(power + 1)
-            )
-        )
-        moment = moment.xreplace({END: (high - middle) / width})
-        total += coefficient * moment * width * exp(c + b**2 / (4 * a))
-    return total
-
-
-def _terms(body: Expr, v: Symbol) -> Iterable[tuple[Expr, int, Expr]]:
-    """The body as a sum of terms coefficient * v^power * e^exponent."""
-    body = powsimp(expand_logs(body).rewrite(cos, exp), combine="exp")
-    exps = {e: Dummy() for e in body.atoms(exp) if e.has(v)}
-    for powers, coefficient in Poly(
-        body.xreplace(exps), v, *exps.values()
-    ).terms():
-        exponent = Add(
-            *(p * e.exp for p, e in zip(powers[1:], exps, strict=True))
-        )
-        yield coefficient, powers[0], exponent
-
-
-END = Symbol("y", real=True)
-
-
-@cache
-def _moment(power: int, high: Expr) -> Expr:
-    """The integral of y^power e^{-y^2 / 2} up to `high`, done by sympy."""
-    v = Symbol("v", real=True)
-    return integrate(v**power * exp(-(v**2) / 2), (v, -oo, high))
-
-
-# --- the numerical witness --------------------------------------------------
 
 DIGITS = 30
 WORKING_DIGITS = 42
@@ -340,7 +157,7 @@ class Numbers:
             return args[0] ** args[1]
         function = getattr(self.functions, type(expr).__name__, None)
         if function is None or not args:
-            raise ArithmeticError(f"{expr} has no value")
+            raise ArithmeticError(f"`{expr}` has no value here")
         return function(*args)
 
     def fixed(self, expr: Expr, bound: Symbol, values: Values) -> dict:
@@ -364,15 +181,16 @@ class Numbers:
         return self.interval(body, v, values, start, end)
 
     def of_sum(self, expr: Sum, values: Values) -> Any:
-        ((v, low, high),) = expr.limits
+        *inner, (v, low, high) = expr.limits
+        body = Sum(expr.function, *inner) if inner else expr.function
         if high != oo or low == oo:
             raise ArithmeticError(f"{expr} is no series")
-        values = self.fixed(expr.function, v, values)
+        values = self.fixed(body, v, values)
         if low == -oo:
-            both = expr.function + expr.function.xreplace({v: -v})
-            zero = expr.function.xreplace({v: Integer(0)})
+            both = body + body.xreplace({v: -v})
+            zero = body.xreplace({v: Integer(0)})
             return self.number(zero, values) + self.series(both, v, values, 1)
-        return self.series(expr.function, v, values, int(low))
+        return self.series(body, v, values, int(low))
 
     def of_derivative(self, expr: Derivative, values: Values) -> Any:
         """Cauchy's formula: f'(v) is the mean of f(v + r e^ia) e^-ia / r."""

@@ -1,0 +1,1221 @@
+r"""The kernel: what is trusted, and nothing else decides that a step holds.
+
+Densities and functions are uninterpreted here, the space is any space, and
+sizes such as D and L are symbols. A step names rules. Each rule rewrites an
+expression at every place where it applies (`RULES` holds them, and their
+sentences are the axioms that the page prints). A step holds if its rules
+turn one line into the other: both are compared after them as rational
+functions whose variables are the expressions that are no sums, products or
+powers, with bound variables renamed.
+
+A rule that needs a condition says so: that a density is positive where
+another is, that an expectation is finite. A condition must follow from what
+the statement assumes, or the step does not hold. An inequality rests on the
+tangent of the logarithm and on the order of expectations alone.
+
+What is trusted besides this file: `exact` (sympy's arithmetic of polynomials
+and its `together`, `factor`, `cancel`, `powsimp`), sympy's differentiation
+and limits, and the definitions in `vocabulary`. An expectation that is
+written is taken to exist; log 0 is minus infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from sympy import (
+    Add,
+    Derivative,
+    Expr,
+    Idx,
+    Indexed,
+    IndexedBase,
+    Integer,
+    Integral,
+    Mul,
+    Pow,
+    Product,
+    Rational,
+    Sum,
+    Symbol,
+    cos,
+    exp,
+    expand,
+    factor,
+    factorial2,
+    limit,
+    log,
+    oo,
+    pi,
+    sin,
+    together,
+)
+from sympy.core.basic import Basic
+from sympy.core.containers import Tuple
+
+from proofs.exact import rational
+from proofs.vocabulary import (
+    Boundary,
+    D,
+    Density,
+    DiagonalNormal,
+    Expectation,
+    Normal,
+    Output,
+    Over,
+    PositiveFunction,
+    Ratio,
+    TangentGap,
+    Term,
+    TestFunction,
+    Vector,
+    d,
+    entry,
+    epsilon,
+    epsilons,
+    evidence,
+    joint,
+    latex,
+    likelihood,
+    phi,
+    prior,
+    theta,
+    z,
+)
+
+KNOWN = (
+    Term, Add, Mul, Pow, Rational, Symbol, Indexed, IndexedBase, Idx, Tuple,
+    log, exp, cos, Sum, Product, Integral, Derivative,
+)  # fmt: skip
+BINDERS = (Sum, Product, Integral)
+
+
+class Unproved(Exception):
+    """A step that the kernel does not accept, in one sentence."""
+
+
+# --- conditions -------------------------------------------------------------
+
+PHRASES = {
+    "positive": "${} > 0$",
+    "nonnegative": r"${} \ge 0$",
+    "where": "${} > 0$ wherever ${} > 0$",
+    "finite": "${}$ is finite",
+    "dominated": r"for ${1}$ near any value ${0}$ is dominated by one"
+    " integrable function",
+    "summable": "${}$ converges absolutely",
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a rule needs or a statement assumes.
+
+    "where" (p, q) says that p > 0 wherever q > 0, almost everywhere.
+    """
+
+    kind: str
+    args: tuple[Expr, ...]
+    text: str = ""  # for the page, where the formula would be long
+
+    def __str__(self) -> str:
+        return self.text or PHRASES[self.kind].format(*map(latex, self.args))
+
+    def at(self, where: Mapping[Any, Any]) -> Condition:
+        """The condition with a substitution carried out."""
+        return Condition(self.kind, tuple(_put(a, where) for a in self.args))
+
+
+def assume(kind: str, *args: Expr, text: str = "") -> Condition:
+    return Condition(kind, args, text)
+
+
+def _put(expr: Expr, where: Mapping[Any, Any]) -> Expr:
+    return expr.xreplace(dict(where)) if where else expr
+
+
+# --- terms ------------------------------------------------------------------
+
+
+def unknown(expr: Basic) -> str | None:
+    """The name of a part of an expression that the kernel does not know."""
+    if expr in (pi, oo, -oo):
+        return None
+    if not isinstance(expr, KNOWN):
+        return f"`{expr}` ({type(expr).__name__})"
+    return next(filter(None, map(unknown, expr.args)), None)
+
+
+@cache
+def free(expr: Basic) -> frozenset[Basic]:
+    """The variables that an expression depends on; vectors count as one."""
+    if isinstance(expr, (Symbol, IndexedBase)):
+        return frozenset({expr})
+    if isinstance(expr, Indexed):
+        return frozenset({expr, expr.base}).union(*map(free, expr.indices))
+    if isinstance(expr, (Expectation, Over)):
+        *inside, variable = expr.args
+        dummy = _fresh(variable, "bound")
+        found = (free(a.xreplace({variable: dummy})) for a in inside)
+        return frozenset().union(*found) - {dummy}
+    if isinstance(expr, Vector):
+        return free(expr.args[1]) - {d}
+    if isinstance(expr, Density):
+        return free(expr.args[1]) | free(expr.args[2])
+    if isinstance(expr, BINDERS):
+        found = free(expr.function)
+        for v, *ends in expr.limits:
+            found = (found - {v}).union(*map(free, ends))
+        return found
+    return frozenset().union(*map(free, expr.args))
+
+
+def _fresh(variable: Basic, name: str) -> Basic:
+    if isinstance(variable, IndexedBase):
+        return IndexedBase(name, shape=variable.shape, real=True)
+    return Symbol(name, real=True)
+
+
+@cache
+def canonical(expr: Basic) -> Basic:
+    """The normal form: rational, and with the bound variables renamed."""
+    if isinstance(expr, (Expectation, Over)):
+        *inside, variable = expr.args
+        return expr.func(*_renamed(inside, variable))
+    if isinstance(expr, BINDERS):
+        body, limits = expr.function, []
+        for v, *ends in expr.limits:
+            body, v = _renamed([body], v)
+            ends = [e if e in (oo, -oo) else canonical(e) for e in ends]
+            limits.append((v, *ends))
+            if isinstance(expr, Sum):
+                body = rational(_sum(body, v, ends))
+        if isinstance(expr, Sum):
+            return body
+        parts = Mul.make_args(body)
+        if isinstance(expr, Product):
+            return Mul(*(Product(a, *limits) for a in parts))
+        bound = {v for v, *_ in limits}
+        fixed = [a for a in parts if not bound & free(a)]
+        rest = Mul(*(a for a in parts if bound & free(a)))
+        return rational(Mul(*fixed) * Integral(rest, *limits))
+    if isinstance(expr, Derivative):
+        return Derivative(canonical(expr.expr), *expr.variables)
+    if expr.is_Pow and expr.base.is_Rational and expr.exp.is_Add:
+        return rational(Mul(*(expr.base**a for a in expr.exp.args)))
+    if expr.is_Add or expr.is_Mul or expr.is_Pow:
+        return rational(expr.func(*map(canonical, expr.args)))
+    if isinstance(expr, Vector):  # its name says nothing
+        return Vector(Symbol("v"), canonical(expr.args[1]))
+    if isinstance(expr, cos):  # an even function
+        inside = expand(expr.args[0])
+        return cos(inside) if inside.args else expr
+    if not expr.args or isinstance(expr, (Indexed, IndexedBase)):
+        return expr
+    return expr.func(*map(canonical, expr.args))
+
+
+def _renamed(inside: list[Any], variable: Basic) -> tuple[Any, ...]:
+    """Canonical parts, the variable named by the depth of what it binds."""
+    parts = [canonical(a) for a in inside]
+    names = {str(a) for p in parts for a in p.atoms(Symbol)}
+    names -= {str(variable)}  # which is renamed
+    depth = max([int(n[1:]) for n in names if n[0] == "#"], default=0) + 1
+    new = _fresh(variable, f"#{depth}")
+    return (*(canonical(p.xreplace({variable: new})) for p in parts), new)
+
+
+def _sum(body: Expr, index: Symbol, ends: list[Expr]) -> Expr:
+    """A sum by its terms, constants before it; a series is not split."""
+    numerator, denominator = body.as_numer_denom()
+    terms = [body]
+    if oo not in ends:
+        terms = [t / denominator for t in Add.make_args(expand(numerator))]
+    total = Add()
+    for term in terms:
+        constant, rest = split(rational(term), index)
+        if rest == 1 and oo not in ends:
+            total += constant * (ends[1] - ends[0] + 1)
+        else:
+            total += constant * Sum(rest, (index, *ends))
+    return total
+
+
+def split(term: Expr, variable: Basic) -> tuple[Expr, Expr]:
+    """The factors of a term without and with a variable."""
+    constant, rest = [], []
+    for a in Mul.make_args(term):
+        (rest if variable in free(a) else constant).append(a)
+    return Mul(*constant), Mul(*rest)
+
+
+def terms(expr: Expr) -> tuple[Expr, ...]:
+    """The terms of an expanded sum."""
+    hints = dict.fromkeys(("basic", "log", "power_base", "power_exp"), False)
+    return Add.make_args(expand(expr, **hints))
+
+
+# --- the argument of one step -----------------------------------------------
+
+
+@dataclass
+class Argument:
+    """What is assumed while a step is read, and what it needs and uses."""
+
+    assumed: tuple[Condition, ...] = ()
+    model: Mapping[str, Expr] = field(default_factory=dict)
+    antiderivative: Expr | None = None
+    uses: Mapping[str, Use] = field(default_factory=dict)
+    rests: set[str] = field(default_factory=set)
+    needed: list[Condition] = field(default_factory=list)
+    memory: dict[Any, Any] = field(default_factory=dict)
+
+    def need(self, kind: str, *args: Expr) -> None:
+        """Raises Unproved if a condition does not follow."""
+        condition = Condition(kind, args)
+        self.needed.append(condition)
+        if not getattr(self, f"_{kind}")(*args):
+            raise Unproved(f"it needs that {condition}, which is not assumed")
+
+    def has(self, kind: str, *args: Expr) -> bool:
+        """Whether the statement assumes a condition, word for word."""
+        found = tuple(canonical(plain(a, self)) for a in args)
+        return any(
+            found == tuple(canonical(plain(a, self)) for a in c.args)
+            for c in self.assumed
+            if c.kind == kind
+        )
+
+    def _positive(self, expr: Expr) -> bool:
+        if not expr.has(Term):
+            return bool(expr.is_positive)
+        if isinstance(expr, (Mul, Pow)):
+            return all(self._positive(a) for a in _bases(expr))
+        if isinstance(expr, Product):
+            return self._positive(expr.function)
+        if isinstance(expr, Add):
+            return all(map(self._positive, expr.args))
+        if isinstance(expr, (Normal, DiagonalNormal)):
+            return bool(expr.is_positive)
+        if isinstance(expr, Sum):
+            return self._positive(expr.function)
+        if isinstance(expr, (Density, PositiveFunction, Term)):
+            return self.has("positive", expr) or (
+                isinstance(expr, (Expectation, Output))
+                and (
+                    self._mass(expr)
+                    or bool(isinstance(expr, Output) and expr.is_positive)
+                )
+            )
+        return bool(expr.is_positive)
+
+    def _mass(self, expr: Expr) -> bool:
+        """Whether an expectation is the mass of a density, or assumed."""
+        value = rewrite("expectation", expr, self)
+        if isinstance(value, Over):
+            body, variable = value.args
+            if body == joint(variable):
+                return self.has("positive", evidence())
+            return rewrite("mass one", value, self) == 1
+        return False
+
+    def _nonnegative(self, expr: Expr) -> bool:
+        return self.has("nonnegative", expr) or all(
+            isinstance(a, (Density, Normal, DiagonalNormal, Product))
+            or bool(a.is_nonnegative)
+            for a in _bases(expr)
+        )
+
+    def _where(self, expr: Expr, density: Expr) -> bool:
+        """Whether expr > 0 wherever the density is."""
+        if isinstance(expr, (Mul, Pow)):
+            return all(self._where(a, density) for a in _bases(expr))
+        if isinstance(density, Derivative) and density.expr == expr:
+            return True  # where it vanishes it is least, so its slope is 0
+        inner = _factor_of(density, expr)
+        if self._positive(expr) or expr in (density, inner):
+            return True
+        if isinstance(expr, Density):
+            role, at, data = expr.args
+            if str(role) == "joint":
+                return self._where(likelihood(at, data) * prior(at), density)
+            if str(role) == "posterior":
+                return self._where(joint(at, data), density)
+            here = {at: z, data: Symbol("x", real=True)}
+            if isinstance(inner, Density) and self.has(
+                "where", expr.xreplace(here), inner.xreplace(here)
+            ):
+                return True
+        return self.has("where", expr, density)
+
+    def _finite(self, expr: Expr) -> bool:
+        """Whether an expectation converges absolutely.
+
+        That of a polynomial under a normal density does; another one must
+        differ from one that is assumed by a factor of -1 or a constant.
+        """
+        if self.has("finite", expr):
+            return True
+        if isinstance(expr, Density):
+            return self.has("positive", expr)  # a value of a density
+        if not isinstance(expr, Expectation):
+            return False
+        found = rewrite("independence", expr, _Free(self))
+        body, density, variable = found.args
+        if _gaussian(body, density, variable, self):
+            self.rests.add("Gaussian tails")
+            return True
+        mine = self._expanded(found)
+        for c in self.assumed:
+            if c.kind == "finite" and isinstance(
+                other := plain(c.args[0], self), Expectation
+            ):
+                other = self._expanded(other)
+                if mine.args[1:] == other.args[1:]:
+                    gaps = (mine.args[0] + s * other.args[0] for s in (1, -1))
+                    if any(
+                        mine.args[2] not in free(canonical(g)) for g in gaps
+                    ):
+                        return True
+        return self._mass(expr)
+
+    def _expanded(self, expr: Expr) -> Expr:
+        """The expectation by logarithms of single densities."""
+        quiet = _Free(self)
+        for rule in ("product rule", "Bayes", "product rule", "logarithm"):
+            expr = rewrite(rule, expr, quiet)
+        return canonical(expr)
+
+    def _dominated(self, expr: Expr, parameter: Expr) -> bool:
+        return self.has("dominated", expr, parameter)
+
+    def _summable(self, expr: Expr) -> bool:
+        """A cosine times the images of a normal density, or assumed."""
+        inside = expr.atoms(Integral)
+        bounded = all(
+            isinstance(a, (cos, Normal))
+            for i in inside
+            for a in Mul.make_args(i.function)
+        )
+        if inside and bounded:
+            return True
+        return self.has("summable", expr)
+
+
+class _Free(Argument):
+    """An argument in which conditions are granted: it only rewrites."""
+
+    def __init__(self, other: Argument) -> None:
+        super().__init__(other.assumed, other.model)
+
+    def need(self, kind: str, *args: Expr) -> None:
+        return
+
+
+def _bases(expr: Expr) -> list[Expr]:
+    return [
+        a.base if isinstance(a, Pow) else a
+        for a in Mul.make_args(expr)
+        if not a.is_Rational or a < 0
+    ]
+
+
+def _factor_of(density: Expr, like: Expr) -> Expr:
+    """The factor of a product density that has the variable of another."""
+    if not isinstance(density, Product):
+        return density
+    ((index, *_),) = density.limits
+    factor = density.function
+    for found in free(like):
+        if isinstance(found, Indexed):
+            return factor.xreplace({index: found.indices[0]})
+    return factor
+
+
+def _gaussian(body: Expr, density: Expr, v: Basic, a: Argument) -> bool:
+    """Whether the body is a polynomial and the density normal."""
+    if not isinstance(density, (Normal, DiagonalNormal)):
+        return False
+    quiet = _Free(a)
+    for rule in ("diagonal covariance", "logarithm", "normal density",
+                 "logarithm"):  # fmt: skip
+        body = rewrite(rule, body, quiet)
+    return _polynomial(canonical(body), v)
+
+
+def _polynomial(body: Expr, v: Basic) -> bool:
+    if v not in free(body):
+        return True
+    if body.is_Add or body.is_Mul:
+        return all(_polynomial(a, v) for a in body.args)
+    if body.is_Pow:
+        return bool(body.exp.is_integer and body.exp.is_nonnegative) and (
+            _polynomial(body.base, v)
+        )
+    if isinstance(body, Sum):
+        return oo not in body.limits[0] and _polynomial(body.function, v)
+    return body == v or (isinstance(body, Indexed) and body.base == v)
+
+
+# --- reading a line ---------------------------------------------------------
+
+
+def plain(expr: Basic, argument: Argument) -> Basic:
+    """The line without abbreviations: definitions and models written out.
+
+    To multiply and divide by a density q needs that it is positive wherever
+    the numerator is.
+    """
+    if isinstance(expr, Density) and str(expr.args[0]) in argument.model:
+        role, at, _ = expr.args
+        return plain(argument.model[str(role)].xreplace({z: at}), argument)
+    if isinstance(expr, Term) and (found := expr.definition()) is not None:
+        return plain(found, argument)
+    if isinstance(expr, Mul):
+        parts = [a.definition() if _named(a) else a for a in expr.args]
+        for a in parts:
+            for b in parts:
+                if isinstance(b, Density) and a.is_Mul and 1 / b in a.args:
+                    argument.need("where", b, a * b)
+        expr = Mul(*parts, evaluate=False)
+    if not expr.args or isinstance(expr, (Indexed, IndexedBase)):
+        return expr
+    return expr.func(*(plain(a, argument) for a in expr.args))
+
+
+def _named(a: Basic) -> bool:
+    return isinstance(a, Term) and a.definition() is not None
+
+
+# --- rules ------------------------------------------------------------------
+
+Rewriting = Callable[[Expr, Argument, tuple[Expr, ...]], "Expr | None"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An axiom: the sentence for the page, and the rewriting of one node.
+
+    `proved` names the derivation that proves a rule; then it is no axiom.
+    """
+
+    sentence: str
+    node: Rewriting
+    proved: str = ""
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str, sentence: str, proved: str = "") -> Any:
+    def keep(node: Rewriting) -> Rewriting:
+        RULES[name] = Rule(sentence, node, proved)
+        return node
+
+    return keep
+
+
+def rewrite(
+    name: str, expr: Any, argument: Argument, under: tuple[Expr, ...] = ()
+) -> Any:
+    """The expression with a rule applied at every node, innermost first.
+
+    `under` are the densities of the expectations around it; they stay.
+    """
+    if expr.args and not isinstance(expr, (Indexed, IndexedBase, Density)):
+        parts, rest = expr.args, ()
+        if isinstance(expr, Expectation):
+            parts, rest = expr.args[:1], expr.args[1:]
+        args = (rewrite(name, a, argument, (*under, *rest[:1])) for a in parts)
+        expr = expr.func(*args, *rest)
+    found = RULES[name].node(expr, argument, under)
+    return expr if found is None else found
+
+
+@rule("linearity", "Expectation and integral are linear where the parts are"
+      " finite; so are sums.")  # fmt: skip
+def _linearity(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, (Expectation, Over)):
+        return None
+    body, *rest = e.args
+    variable, parts, varying, sums = rest[-1], [], [], False
+    for term in terms(body):
+        constant, inner = split(term, variable)
+        if isinstance(inner, Sum) and oo not in inner.limits[0]:
+            part = e.func(inner.function, *rest)
+            parts.append(constant * Sum(part, *inner.limits))
+            sums = True
+        else:
+            part = e.func(inner, *rest)
+            parts.append(constant * part)
+        if variable in free(inner):
+            varying.append(part)
+    for part in varying if sums or len(varying) > 1 else ():
+        a.need("finite", part)
+    return Add(*parts)
+
+
+@rule("mass one", "A density has mass one.")
+def _mass(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Expectation) and e.args[-1] not in free(e.args[0]):
+        return e.args[0]
+    if isinstance(e, Over):
+        constant, body = split(e.args[0], e.args[1])
+        roles = ("prior", "encoder", "posterior", "weighted")
+        named = isinstance(body, Density) and str(body.args[0]) in roles
+        normal = isinstance(body, (Normal, DiagonalNormal))
+        if (named or normal) and body.args[1 if named else 0] == e.args[1]:
+            return constant
+    return None
+
+
+@rule("expectation", "An expectation under a density is the integral against"
+      " it. To divide by the density needs that it is positive wherever the"
+      " integrand is.")  # fmt: skip
+def _expectation(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Expectation):
+        return None
+    body, density, variable = e.args
+    inside = body * density
+    if isinstance(density, Density) and 1 / density in Mul.make_args(body):
+        a.need("where", density, inside)
+    if variable == theta:  # an angle
+        return Integral(inside, (theta, -pi, pi))
+    if isinstance(density, Normal) and isinstance(variable, Symbol):
+        return Integral(inside, (variable, -oo, oo))
+    return Over(inside, variable)
+
+
+@rule("marginal density", "The density of x is the integral of the joint"
+      " density over z.")  # fmt: skip
+def _marginal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Density) and str(e.args[0]) == "evidence":
+        return Over(joint(z, e.args[2]), z)
+    return None
+
+
+@rule("product rule", "The joint density is the likelihood times the prior.")
+def _product(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Density) and str(e.args[0]) == "joint":
+        factors = likelihood(e.args[1], e.args[2]) * prior(e.args[1])
+        return plain(factors, a)
+    return None
+
+
+@rule("Bayes", "The posterior is the joint density over p(x), where that is"
+      " positive.")  # fmt: skip
+def _bayes(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Density) and str(e.args[0]) == "posterior":
+        _, at, data = e.args
+        if "likelihood" not in a.model:
+            a.need("positive", evidence(data))
+        return joint(at, data) / evidence(data)
+    return None
+
+
+@rule("logarithm", "The logarithm of a product of positive factors is the sum"
+      " of their logarithms; it undoes the exponential.")  # fmt: skip
+def _logarithm(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, log):
+        return None
+    total = Add()
+    inside = e.args[0]
+    if not isinstance(inside, Product):
+        inside = factor(together(inside))
+    for part in Mul.make_args(inside):
+        base, power = part.as_base_exp()
+        if not any(_holds_where(a, base, q) for q in under):
+            a.need("positive", base)
+        if isinstance(base, Product):
+            body = _logarithm(log(base.function), a, under)
+            total += power * Sum(body, *base.limits)
+        else:
+            total += power * log(base)
+    return total
+
+
+@rule("reciprocal", "The logarithm of a reciprocal has the opposite sign, in"
+      " [0, oo] too.")  # fmt: skip
+def _reciprocal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    quotient = isinstance(e, log) and e.args[0].as_numer_denom()[1] != 1
+    return -log(1 / e.args[0]) if quotient else None
+
+
+def _holds_where(a: Argument, base: Expr, density: Expr) -> bool:
+    return a._where(base, density) or (
+        isinstance(base, Product)
+        and isinstance(density, Product)
+        and a._where(base.function, density)
+    )
+
+
+@rule("independence", "Under a product density the expectation of what"
+      " depends on one factor's variable is that under the factor"
+      " (Tonelli, Fubini).")  # fmt: skip
+def _independence(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Expectation):
+        return None
+    body, density, base = e.args
+    if not isinstance(base, IndexedBase):
+        return None
+    entries = {v for v in free(body) if isinstance(v, Indexed)}
+    entries = {v for v in entries if v.base == base}
+    if len(entries) != 1 or base in free(
+        body.xreplace({v: Symbol("other") for v in entries})
+    ):
+        return None
+    (one,) = entries
+    if isinstance(density, Product):
+        ((index, *_),) = density.limits
+        of_one = density.function.xreplace({index: one.indices[0]})
+    elif isinstance(density, DiagonalNormal):
+        of_one = density.factor(one.indices[0])
+    else:
+        return None
+    found = Expectation(body, of_one, one)
+    a.need("finite", found)
+    return found
+
+
+@rule("diagonal covariance", "A normal density with a diagonal covariance is"
+      " the product of the densities of its entries: the determinant is the"
+      " product of the diagonal, and the inverse is diagonal.")  # fmt: skip
+def _diagonal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, DiagonalNormal) and not isinstance(e.args[0], Symbol):
+        return Product(e.factor(d), (d, 1, D))
+    return None
+
+
+@rule("normal density", "The normal density is written out.")
+def _normal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Normal):
+        return e.formula()
+    return None
+
+
+NOISE = Normal(epsilon, 0, 1)
+NOISES = DiagonalNormal(epsilons, 0, 1)
+
+
+def moved(mean: Basic, deviation: Basic) -> Vector:
+    r"""The vector mu + sigma * epsilon."""
+    inside = entry(mean, d) + entry(deviation, d) * epsilons[d]
+    name = r"\mu + \sigma \odot \epsilon"
+    return Vector(Symbol(name), inside)
+
+
+@rule("change of variables", "An integral over the line, or over D of them,"
+      " may be taken over epsilon with z = mu + sigma epsilon, sigma > 0, and"
+      " a factor sigma for every variable.")  # fmt: skip
+def _change(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Over):
+        body, v = e.args
+        for q in body.atoms(DiagonalNormal, Normal):
+            at, mean, deviation = q.args
+            if isinstance(at, Indexed) and (at.base, *at.indices) == (v, d):
+                new = moved(Vector(at, mean), Vector(at, deviation))
+                a.need("positive", deviation)
+                scale = Product(deviation, (d, 1, D))
+                return Over(_inserted(body, v, new) * scale, epsilons)
+            if at == v:
+                a.need("positive", deviation)
+                moved_body = body.xreplace({v: mean + deviation * epsilon})
+                return Over(moved_body * deviation, epsilon)
+    if isinstance(e, Sum) and isinstance(e.function, Integral):
+        return _shifted(e)
+    return None
+
+
+def _shifted(e: Sum) -> Expr:
+    """Integrals of images, each moved by 2 pi k; cosines do not notice."""
+    (index, *_), inner = e.limits[0], e.function
+    ((v, low, high),) = inner.limits
+    body = inner.function.xreplace({v: v - 2 * pi * index})
+    body = canonical(body).replace(cos, lambda b: cos(_turns(expand(b))))
+    ends = (low + 2 * pi * index, high + 2 * pi * index)
+    return Sum(Integral(body, (v, *ends)), *e.limits)
+
+
+def _turns(angle: Expr) -> Expr:
+    """An angle without the terms that are whole turns."""
+    return Add(
+        *(t for t in Add.make_args(angle) if not (t / (2 * pi)).is_integer)
+    )
+
+
+@rule("reparameterisation", "Under a normal density z may be drawn as"
+      " mu + sigma epsilon.", proved="reparameterisation")  # fmt: skip
+def _reparameterise(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Expectation):
+        return None
+    body, density, v = e.args
+    if density.args[1:] == (0, 1):
+        return None
+    if isinstance(density, DiagonalNormal) and density.args[0] == v:
+        new = moved(*density.args[1:])
+        a.need("positive", entry(density.args[2], d))
+        return Expectation(_inserted(body, v, new), NOISES, epsilons)
+    if isinstance(density, Normal) and density.args[0] == v:
+        _, mean, deviation = density.args
+        a.need("positive", deviation)
+        new = mean + deviation * epsilon
+        return Expectation(body.xreplace({v: new}), NOISE, epsilon)
+    return None
+
+
+def _inserted(body: Expr, base: Basic, new: Vector) -> Expr:
+    entries = {
+        v: entry(new, v.indices[0])
+        for v in body.atoms(Indexed)
+        if v.base == base
+    }
+    return body.xreplace(entries).xreplace({base: new})
+
+
+@rule("moments", "A standard normal variable has the moments 0 (odd), 1, 3,"
+      " 15, ... (even).", proved="normal-moments")  # fmt: skip
+def _moments(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Expectation) and isinstance(e.args[1], Normal):
+        body, density, v = e.args
+        power = body.as_base_exp()[1] if body != v else Integer(1)
+        if density.args == (v, 0, 1) and body == v**power:
+            if power.is_Integer and power > 0:
+                return Integer(0 if power % 2 else factorial2(power - 1))
+    return None
+
+
+@rule("Gaussian tails", "Powers are integrable under a normal density, and a"
+      " power times the density vanishes at infinity.")  # fmt: skip
+def _tails(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Boundary):
+        body, v = e.args
+        constant, inner = split(body / Normal(v, 0, 1), v)
+        if _polynomial(inner, v):
+            return Integer(0)
+    return None
+
+
+@rule("fundamental theorem", "The integral of a derivative is the difference"
+      " of the values at the ends.")  # fmt: skip
+def _fundamental(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Boundary):
+        body, v = e.args
+        density = Normal(v, 0, 1)
+        slope = (body / density * density.formula()).diff(v)
+        inside = rational(slope / density.formula())
+        return Expectation(inside, density, v)
+    if isinstance(e, Integral) and a.antiderivative is not None:
+        *outer, (v, low, high) = e.limits[::-1]
+        f = a.antiderivative
+        if rational(f.diff(v) - e.function) != 0:
+            return None
+        ends = [limit(f, v, oo) if b == oo else f.xreplace({v: b})
+                for b in (low, high)]  # fmt: skip
+        value = ends[1] - ends[0]
+        return Integral(value, *outer[::-1]) if outer else value
+    return None
+
+
+@rule("differentiation under the integral", "The derivative by a parameter"
+      " passes inside, if near every value of it one integrable function"
+      " dominates the derivative of the integrand.")  # fmt: skip
+def _exchange(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Derivative) or not isinstance(
+        e.expr, (Expectation, Over)
+    ):
+        return None
+    body, *rest = e.expr.args
+    (parameter,) = e.variables
+    if any(parameter in free(r) for r in rest):
+        return None
+    a.need("dominated", Derivative(body, parameter), parameter)
+    return e.expr.func(Derivative(body, parameter), *rest)
+
+
+@rule("chain rule", "Derivatives of sums, products and compositions.")
+def _chain(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Derivative) or e.expr.has(Expectation, Over):
+        return None
+    (v,) = e.variables
+    found = e.expr
+    if isinstance(found, log):
+        return Derivative(found.args[0], v) / found.args[0]
+    if isinstance(found, TestFunction):
+        at = entry(found.args[0], d)
+        by_entry = TestFunction(found.args[0], d)
+        inner = Sum(by_entry * _by_weight(at), (d, 1, D))
+        return inner + TestFunction(found.args[0], phi)
+    if found.has(Density, TestFunction):
+        return None if v in free(found) else Integer(0)
+    return found.diff(v)
+
+
+def _by_weight(expr: Expr) -> Expr:
+    """The derivative by the weight, on which the outputs depend."""
+    dummies = {o: Symbol(f"o{i}") for i, o in enumerate(expr.atoms(Output))}
+    inside = expr.xreplace(dummies)
+    return Add(
+        *(
+            inside.diff(dummy) * Output(o.args[0], 1)
+            for o, dummy in dummies.items()
+        )
+    ).xreplace({dummy: o for o, dummy in dummies.items()})
+
+
+@rule("Fubini", "Sums and integrals of absolutely convergent families may be"
+      " exchanged.")  # fmt: skip
+def _fubini(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Pow) and isinstance(e.base, Integral) and e.exp == 2:
+        ((v, *ends),) = e.base.limits
+        one, two = Symbol("a", real=True), Symbol("b", real=True)
+        f = e.base.function
+        product = f.xreplace({v: one}) * f.xreplace({v: two})
+        return Integral(product, (one, *ends), (two, *ends))
+    if isinstance(e, (Expectation, Over, Integral)):
+        body = e.args[0]
+        series = [b for b in Mul.make_args(body) if isinstance(b, Sum)]
+        if len(series) == 1 and oo in series[0].limits[0]:
+            rest = body / series[0]
+            inside = e.func(rest * series[0].function, *e.args[1:])
+            found = Sum(inside, *series[0].limits)
+            a.need("summable", found)
+            return found
+    if isinstance(e, Sum) and len(e.limits) == 2:
+        found = Sum(e.function, *e.limits[::-1])
+        a.need("summable", found)
+        return found
+    return None
+
+
+@rule("polar coordinates", "In the plane the area element is r dr dphi.")
+def _polar(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Integral) or len(e.limits) != 2:
+        return None
+    (one, *ends), (two, *others) = e.limits
+    if ends != [-oo, oo] or others != ends:
+        return None
+    r, angle = Symbol("r", real=True), Symbol("phi", real=True)
+    turned = {one: r * cos(angle), two: r * sin(angle)}
+    body = expand(e.function.xreplace(turned)).replace(
+        lambda b: b.is_Pow and b.base == sin(angle) and b.exp == 2,
+        lambda b: 1 - cos(angle) ** 2,
+    )
+    return Integral(expand(body) * r, (r, 0, oo), (angle, 0, 2 * pi))
+
+
+@rule("tiling", "An integral over the line is the sum of those over intervals"
+      " that lie end to end, if it converges absolutely.")  # fmt: skip
+def _tiling(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Sum) or not isinstance(e.function, Integral):
+        return None
+    (index, low, high), inner = e.limits[0], e.function
+    ((v, first, last),) = inner.limits
+    body = canonical(inner.function)
+    meet = expand(first.xreplace({index: index + 1}) - last) == 0
+    if index in free(body) or not meet or (low, high) != (-oo, oo):
+        return None
+    a.need("summable", e)
+    return Integral(body, (v, -oo, oo))
+
+
+def _nowhere(e: Expr, a: Argument, under: Any) -> None:
+    """For the rules of inequalities, which `below` and `sign` apply."""
+
+
+rule("order", "Expectation, integral and sum keep the order of what is"
+     " inside; where both sides are finite, they are equal only if the insides"
+     " are almost everywhere.")(_nowhere)  # fmt: skip
+rule("one of many", "A series of positive terms is more than each of them,"
+     " and the logarithm increases.")(_nowhere)  # fmt: skip
+rule("tangent", "The logarithm lies below its tangents, and touches them at"
+     " one point.", proved="log-concave")(_nowhere)  # fmt: skip
+
+
+# --- lemmas and steps -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cited:
+    """A theorem of others: stated, not proved."""
+
+    name: str
+    sentence: str
+    start: Expr
+    last: Expr
+    assumes: tuple[Condition, ...] = ()
+    relation: str = "="
+
+
+@dataclass(frozen=True)
+class Use:
+    """A result that a step cites, with what stands for its letters.
+
+    `lemma` is a derivation, or a theorem of others, stated and not proved.
+    """
+
+    lemma: Any
+    where: Mapping[Any, Any] = field(default_factory=dict)
+
+    def side(self, expr: Expr, a: Argument) -> Expr:
+        return plain(_put(expr, self.where), a)
+
+    def granted(self, a: Argument) -> None:
+        """Its assumptions must follow from those of the step."""
+        for condition in self.lemma.assumes:
+            here = condition.at(self.where)
+            a.need(here.kind, *(plain(e, a) for e in here.args))
+
+    def inside(self, expr: Expr, a: Argument, back: bool = False) -> Expr:
+        """The expression with one side of the lemma put for the other."""
+        sides = [self.side(self.lemma.start, a), self.side(self.lemma.last, a)]
+        old, new = sides[::-1] if back else sides
+        return _replaced(expr, canonical(old), new)
+
+
+def _replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
+    if canonical(expr) == old:
+        return new
+    if not expr.args or isinstance(expr, (Indexed, IndexedBase, Density)):
+        return expr
+    return expr.func(*(_replaced(a, old, new) for a in expr.args))
+
+
+def names(text: str) -> list[str]:
+    """The rules that a step names."""
+    return text.split(", ")
+
+
+def turned(expr: Expr, rules: list[str], a: Argument) -> Expr:
+    """A line after the rules, in their order."""
+    for name in rules:
+        if name in a.uses:
+            expr = a.uses[name].inside(expr, a)
+        elif name in RULES:
+            expr = rewrite(name, expr, a)
+    return expr
+
+
+def _side(expr: Expr, rules: list[str], a: Argument) -> Expr:
+    """A line after the rules, remembered with what they needed."""
+    key = (expr, *rules)
+    if key not in a.memory:
+        mine = replace(a, rests=set(), needed=[])
+        try:
+            found: Any = turned(plain(expr, mine), rules, mine)
+        except Unproved as fault:
+            found = fault
+        a.memory[key] = (found, mine.rests, mine.needed)
+    found, rests, needed = a.memory[key]
+    if isinstance(found, Unproved):
+        raise found
+    a.rests |= rests
+    a.needed += needed
+    return found
+
+
+def merged(expr: Expr, a: Argument) -> Expr:
+    """A sum of expectations under one density as one expectation.
+
+    All but one must be finite; the sum of the others then says that it is.
+    """
+    inside: dict[tuple[Any, ...], Expr] = {}
+    doubtful = []
+    for term in Add.make_args(expr):
+        found = [b for b in Mul.make_args(term) if isinstance(b, Expectation)]
+        if len(found) != 1:
+            return expr
+        body, *rest = found[0].args
+        if not a._finite(found[0]):
+            doubtful.append(found[0])
+        key = tuple(rest)
+        inside[key] = inside.get(key, Integer(0)) + term / found[0] * body
+    for one in doubtful[1:]:
+        a.need("finite", one)
+    return Add(*(Expectation(b, *rest) for rest, b in inside.items()))
+
+
+def same(before: Expr, after: Expr, rules: list[str], a: Argument) -> None:
+    """Raises Unproved unless the rules turn one line into the other.
+
+    They may be applied to the line above, to the line below, to both, or to
+    the difference, where its expectations are merged into one.
+    """
+    fault = "the rules do not lead from the line above to this one"
+    ways: list[Any] = [(rules, []), ([], rules), (rules, rules)]
+    if "linearity" in rules:
+        ways.append((None, rules))
+    for one, two in ways:
+        trial = replace(a, rests=set(), needed=[])
+        try:
+            if one is None:
+                gap = plain(before, trial) - plain(after, trial)
+                values = [turned(merged(gap, trial), rules, trial), Integer(0)]
+            else:
+                values = [
+                    _side(e, r, trial)
+                    for e, r in ((before, one), (after, two))
+                ]
+            left, right = map(canonical, values)
+            if left == right or rational(left - right) == 0:
+                a.rests |= trial.rests
+                a.needed += trial.needed
+                return
+        except Unproved as found:
+            fault = str(found)
+    raise Unproved(fault)
+
+
+def holds(before: Expr, step: Any, a: Argument) -> None:
+    """Raises Unproved unless the step holds after the line above."""
+    for expr in (before, step.expr, step.gap or Integer(0)):
+        if found := unknown(expr):
+            raise Unproved(
+                f"the kernel does not know {found}: write the line with the"
+                " objects of `proofs.vocabulary`"
+            )
+    rules = names(step.rule)
+    for name in rules:
+        if name in a.uses:
+            a.uses[name].granted(a)
+            a.rests.add(a.uses[name].lemma.name)
+        elif name in RULES:
+            a.rests.add(name)
+        elif name not in FREE:
+            known = ", ".join((*FREE, *RULES, *a.uses))
+            raise Unproved(f"`{name}` is no rule; rules here are {known}")
+    if step.relation == "=":
+        same(before, step.expr, rules, a)
+        return
+    low, high = before, step.expr
+    if step.relation == ">=":
+        low, high = high, low
+    pairs = below(low, high, step.gap, rules, a)
+    stated = list((step.equal or {}).items()) or [NEVER]
+    implied = all(any(alike(p, s, a) for p in pairs) for s in stated)
+    imply = all(
+        any(alike(p, s, a) for s in stated)
+        or canonical((p[0] - p[1]).xreplace(dict(stated))) == 0
+        for p in pairs
+    )
+    if not (implied and imply):
+        raise Unproved("the case of equality is not the one that is stated")
+
+
+FREE = ("algebra", "definition", "sign", "multiplication by one")
+Pair = tuple[Expr, Expr]
+
+
+def below(
+    low: Expr, high: Expr, gap: Expr | None, rules: list[str], a: Argument
+) -> list[Pair]:
+    """When low <= high is an equality; raises Unproved if it is not shown."""
+    for use in (a.uses[name] for name in rules if name in a.uses):
+        ends = use.lemma.start, use.lemma.last
+        if use.lemma.relation != "=":
+            if use.lemma.relation == ">=":
+                ends = ends[::-1]
+            if any(
+                canonical(plain(mine, a)) != canonical(use.side(its, a))
+                for mine, its in zip((low, high), ends, strict=True)
+            ):
+                raise Unproved(f"this is not what {use.lemma.name} says")
+            return [
+                (use.side(one, a), use.side(two, a))
+                for step in use.lemma.steps
+                for one, two in (step.equal or {}).items()
+            ]
+    if gap is None:
+        raise Unproved("an inequality must state its gap, or cite one")
+    sides = [plain(e, a) for e in (low, high, gap)]
+    (around, small), (one, large), (two, between) = map(_insides, sides)
+    if around is not None and around == one == two:
+        difference = turned(small + between - large, rules, a)
+        if canonical(difference) != 0:
+            raise Unproved("the gap is not the difference of the two sides")
+        a.rests.add("order")
+    else:
+        same(high, low + gap, rules, a)
+    return sign(gap, a)
+
+
+def _insides(e: Expr) -> tuple[Any, Expr]:
+    """What stands around an expectation or a sum of integrals, and inside."""
+    if isinstance(e, Expectation):
+        return e.args[1:], e.args[0]
+    if isinstance(e, Sum) and isinstance(e.function, Integral):
+        return (e.limits, e.function.limits), e.function.function
+    return None, e
+
+
+def sign(gap: Expr, a: Argument) -> list[Pair]:
+    """What must be equal where a gap is zero, if it cannot be negative."""
+    if isinstance(gap, TangentGap):
+        u, m = gap.args
+        a.need("nonnegative", plain(u, a))
+        a.need("positive", plain(m, a))
+        a.rests.add("tangent")
+        return [(u, m)]
+    if isinstance(gap, Expectation):
+        a.rests.add("order")
+        return sign(gap.args[0], a)
+    if isinstance(gap, Sum):
+        return sign(gap.function, a)
+    if isinstance(gap, Integral):
+        return sign(_inside(gap), a)
+    if isinstance(gap, Pow) and gap.exp.is_even:
+        root = factor(together(plain(gap.base, a)))
+        factors = [b for b in _bases(root) if not b.is_positive]
+        return [(Mul(*factors), Integer(0))]
+    if isinstance(gap, Add):
+        return [pair for part in gap.args for pair in sign(part, a)]
+    if isinstance(gap, Mul):
+        doubtful = [part for part in gap.args if not part.is_positive]
+        if len(doubtful) == 1:
+            return sign(doubtful[0], a)
+    if isinstance(gap, log) and isinstance(gap.args[0], Ratio):
+        whole, part = (plain(b, a) for b in gap.args[0].args)
+        if isinstance(whole, Sum) and _term_of(part, whole):
+            a.need("positive", part)
+            a.rests.add("one of many")
+            return [NEVER]
+    if gap.is_positive:
+        return [NEVER]
+    raise Unproved(f"nothing shows that ${latex(gap)}$ is not negative")
+
+
+NEVER = (Integer(0), Integer(1))
+
+
+def _term_of(part: Expr, whole: Sum) -> bool:
+    ((index, *_),) = whole.limits
+    return part in (whole.function.xreplace({index: v}) for v in free(part))
+
+
+def _inside(e: Integral) -> Expr:
+    """The integrand over [0, 1], with the variable as 1 / (1 + t), t > 0."""
+    ((v, low, high),) = e.limits
+    if (low, high) != (0, 1):
+        return e.function
+    body = e.function.xreplace({v: 1 / (1 + Symbol("t", positive=True))})
+    return factor(together(body))
+
+
+def alike(one: Pair, two: Pair, a: Argument) -> bool:
+    """Whether two equations say the same, where no side vanishes."""
+    quotients = []
+    for left, right in (one, two):
+        if right == 0:
+            quotients.append(left)
+            continue
+        side = plain(left, a) / plain(right, a)
+        for name in ("expectation", "mass one", "Bayes", "marginal density"):
+            side = rewrite(name, side, a)
+        quotients.append(canonical(side))
+    first, second = quotients
+    gaps = [plain(left - right, a) for left, right in (one, two)]
+    if 0 in (canonical(gaps[0] - gaps[1]), canonical(gaps[0] + gaps[1])):
+        return True
+    return first in (second, 1 / second) or canonical(first - second) == 0
