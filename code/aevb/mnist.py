@@ -51,10 +51,6 @@ class VAEConfig(Config):
     """Widths of the encoder's layers; the last is twice the latent size."""
     decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)
     """Widths of the decoder's layers; none: the encoder's, backwards."""
-    decoder_norm: bool = True
-    """Whether a norm follows the decoder's last block."""
-    decoder_skips: bool = False
-    """Whether every block of the decoder sees the latents."""
     bilinear: bool = False
     """Whether blocks multiply two linear maps in place of GELU."""
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
@@ -65,7 +61,7 @@ class VAEConfig(Config):
     to nothing in the last fifth of the run."""
     coeff: float = Field(default=1.0, ge=0)
     """Weight of the rate in the objective; 1 is the ELBO."""
-    importance_samples: int = Field(default=1000, gt=0)
+    importance_samples: int = Field(default=100, gt=0)
     """Importance samples an image for the test log likelihood."""
     test_size: int = Field(default=10_000, gt=0, le=10_000)
     """Test images that the final numbers are means over."""
@@ -127,11 +123,7 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
     (N, 784), uint8, is taken as a probability of ink and kept in
     [0.001, 0.999], so that the logits are finite.
     """
-    last = next(
-        layer
-        for layer in model.decoder.modules()
-        if isinstance(layer, nn.Linear) and layer.out_features == PIXELS
-    )
+    last: nn.Linear = model.decoder[-1]
     mean = (images.float().mean(dim=0) / 255).clamp(1e-3, 1 - 1e-3)
     with torch.no_grad():
         last.bias.copy_(torch.logit(mean))
@@ -149,8 +141,6 @@ class VAETask(Task):
             PIXELS,
             list(self.config.hidden_dims),
             decoder_dims=list(self.config.decoder_dims),
-            decoder_norm=self.config.decoder_norm,
-            decoder_skips=self.config.decoder_skips,
             bilinear=self.config.bilinear,
         )
         start_at_mean(model, load_mnist("cpu").train.images)
