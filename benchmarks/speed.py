@@ -1,22 +1,20 @@
-"""How fast training is, beside other programs, and where its time goes.
+"""How soon training reaches a quality, beside other programs, and what it
+costs.
 
-    PYTHONPATH=code python benchmarks/speed.py
+    PYTHONPATH=code python benchmarks/speed.py [--pairs 5]
 
-trains one network (784-400-20, batch 128, Adam, binary pixels drawn at each
-use) in turn by (a) a plain loop over a DataLoader with ToTensor in float32,
-(b) pythae's own trainer (`pip install pythae`), (c) `fit`, and (d) `fit` for
-half as many epochs, after which its ELBO is about that of the others, and
-writes code/aevb/measured/speed.json. Programs alternate, so that each pair of
-times is of one moment of the machine; their ratio is what is quoted. Times
-are by the wall clock, from the images on disk or in memory to the trained
-model.
+trains a VAE with 20 latents on binary MNIST, in turn by a plain loop over a
+DataLoader as in pytorch's example, by pythae's trainer (`pip install --no-deps
+pythae` will do) and by this report's, each with its own settings and the first
+two with this report's network, batch and rate as well; it notes the seconds
+of training (judging stops the clock) at which the ELBO of LEVELS is reached
+on TEST test images, and writes code/aevb/measured/speed.json. Programs
+alternate, so that each pair of times is of one moment of the machine. It also
+measures the parts of a step and how the cost grows.
 """
 
 import argparse
-import contextlib
-import importlib.util
-import io
-import logging
+import math
 import resource
 import subprocess
 import sys
@@ -28,354 +26,273 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from aevb import data, evaluation, mnist_files, results, training
+from aevb import data, evaluation, results
 from aevb.checkpoints import write_json
 from aevb.experiments import EXPERIMENTS
 from aevb.models import VAE
 from aevb.objectives import negative_elbo
 from aevb.settings import VAEConfig
 from aevb.tasks import PIXELS, VAETask, binary_test_images
+from aevb.training import Trainer
 
 TARGET = Path("code/aevb/measured/speed.json")
 CPU = torch.device("cpu")
-BATCH, WIDTH, LATENT, LR = 128, 400, 20, 1e-3
-TEST = 2000
+LEVELS = (-112.0, -105.0, -100.0)
+TEST, LIMIT = 2000, 300.0  # test images; seconds after which one gives up
+THEIRS: dict[str, Any] = {"hidden_dims": (400, 40), "batch": 128, "lr": 1e-3}
+OURS: dict[str, Any] = {"hidden_dims": (256, 256, 256, 40), "batch": 256}
+OURS |= {"lr": 3e-3}
 
 
-def config(**settings: Any) -> VAEConfig:
-    """The compared network, with plain Adam: no decay, no average.
-
-    The rate falls to zero, from two and a half times that of the others.
-    """
-    plain = {
-        "hidden_dims": (WIDTH, 2 * LATENT),
-        "batch_size": BATCH,
-        "lr": 2.5 * LR,
-        "weight_decay": 0.0,
-        "beta2": 0.999,
-        "ema": 0.0,
+def ours(**settings: Any) -> VAEConfig:
+    """The settings that this report would take for such a network."""
+    base = {
+        "hidden_dims": OURS["hidden_dims"],
+        "batch_size": OURS["batch"],
+        "lr": OURS["lr"],
+        "optimizer": "muon",
+        "epochs": 6,
+        "ema": 0.99,
         "device": "cpu",
     }
-    return VAEConfig(**{**plain, **settings})
+    return VAEConfig(**{**base, **settings})
 
 
-def plane() -> VAEConfig:
-    """The settings of the report's VAE with two latent dimensions."""
-    settings = EXPERIMENTS["vae_kl"].config.model_dump()
-    return VAEConfig(**{**settings, "device": "cpu"})
+class Reached(Exception):
+    """The last level is reached, or the time is over."""
 
 
-def grey_images() -> datasets.MNIST:
-    """torchvision's data set, as its tutorials use it."""
-    mnist_files.fetch()
-    return datasets.MNIST(
+class Watch:
+    """Notes when each level is first reached; judging is not counted."""
+
+    def __init__(self) -> None:
+        self.x = binary_test_images(CPU, TEST)
+        self.curve: list[tuple[float, float]] = []
+        self.seconds, self.clock = 0.0, time.perf_counter()
+
+    @torch.no_grad()
+    def look(self, model: VAE) -> None:
+        self.seconds += time.perf_counter() - self.clock
+        states = torch.get_rng_state()
+        torch.manual_seed(0)
+        elbo = -negative_elbo(model, self.x)["loss"].item()
+        torch.set_rng_state(states)
+        self.curve.append((self.seconds, elbo))
+        if elbo > max(LEVELS) or self.seconds > LIMIT:
+            raise Reached
+        self.clock = time.perf_counter()
+
+    def first(self, level: float) -> float | None:
+        return next((s for s, elbo in self.curve if elbo >= level), None)
+
+
+def plain(watch: Watch, hidden_dims: Any, batch: int, lr: float) -> None:
+    """A DataLoader, one image at a time from PIL to a tensor, and Adam."""
+    images = datasets.MNIST(
         data.raw_folder().parents[1], transform=transforms.ToTensor()
     )
-
-
-def plain_loop(epochs: int, threads: int) -> VAE:
-    """A DataLoader, float32, one image at a time from PIL to a tensor."""
-    torch.set_num_threads(threads)
-    loader = DataLoader(grey_images(), batch_size=BATCH, shuffle=True)
-    model = VAE(PIXELS, [WIDTH, 2 * LATENT])
-    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
-    for _ in range(epochs):
-        for grey, _label in loader:
-            x = torch.bernoulli(grey.flatten(1))
+    loader = DataLoader(images, batch_size=batch, shuffle=True)
+    model = VAE(PIXELS, list(hidden_dims))
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    while True:
+        for step, (grey, _label) in enumerate(loader):
             optimizer.zero_grad()
-            negative_elbo(model, x)["loss"].backward()
+            loss = negative_elbo(model, torch.bernoulli(grey.flatten(1)))
+            loss["loss"].backward()
             optimizer.step()
-    return model
+            if step % (len(loader) // 5) == 0:
+                watch.look(model)
 
 
-def ours(epochs: int, threads: int) -> Any:
-    task = VAETask(config(epochs=epochs, threads=threads))
-    return training.fit(task, CPU)[0]
-
-
-def ours_half(epochs: int, threads: int) -> Any:
-    return ours(epochs // 2, threads)
-
-
-def pythae_trainer(epochs: int, threads: int) -> Any:
-    """pythae's VAE and BaseTrainer; its data set is one float32 tensor."""
+def pythae(watch: Watch, hidden_dims: Any, batch: int, lr: float) -> None:
+    """pythae's VAE and BaseTrainer; its data are one fixed binarisation."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE as PythaeVAE
     from pythae.models import VAEConfig as PythaeConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
+    from pythae.trainers.training_callbacks import TrainingCallback
 
-    # its own networks are 512 wide; these are the ones compared
+    model = VAE(PIXELS, list(hidden_dims))
+
     class Encoder(BaseEncoder):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = VAE(PIXELS, [WIDTH, 2 * LATENT]).encoder
-
         def forward(self, x: Tensor) -> Any:
-            mean, logvar = self.network(x.flatten(1)).chunk(2, dim=1)
+            mean, logvar = model.encode(x.flatten(1))
             return ModelOutput(embedding=mean, log_covariance=logvar)
 
     class Decoder(BaseDecoder):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = VAE(PIXELS, [WIDTH, 2 * LATENT]).decoder
-
         def forward(self, z: Tensor) -> Any:
-            pixels = torch.sigmoid(self.network(z))
-            return ModelOutput(reconstruction=pixels.view(-1, 1, 28, 28))
+            pixels = model.decode(z).view(-1, 1, 28, 28)
+            return ModelOutput(reconstruction=pixels)
 
-    torch.set_num_threads(threads)
-    images = data.load_mnist().train.images
-    x = data.binarize(images, "fixed").view(-1, 1, 28, 28)
-    model = PythaeVAE(
-        PythaeConfig(
-            input_dim=(1, 28, 28),
-            latent_dim=LATENT,
-            reconstruction_loss="bce",
-        ),
-        encoder=Encoder(),
-        decoder=Decoder(),
-    )
+    class Look(TrainingCallback):  # type: ignore[misc]
+        def on_epoch_end(self, *_args: Any, **_kwargs: Any) -> None:
+            watch.look(model)
+
+    encoder, decoder = Encoder(), Decoder()
+    encoder.network, decoder.network = model.encoder, model.decoder
+    config = PythaeConfig((1, 28, 28), model.z_size)
+    config.reconstruction_loss = "bce"
+    x = data.binarize(data.load_mnist().train.images, "fixed")
     with tempfile.TemporaryDirectory() as folder:
         settings = BaseTrainerConfig(
             output_dir=folder,
-            num_epochs=epochs,
-            learning_rate=LR,
-            per_device_train_batch_size=BATCH,
+            num_epochs=1000,
+            learning_rate=lr,
+            per_device_train_batch_size=batch,
             optimizer_cls="Adam",
             no_cuda=True,
         )
+        dataset = BaseDataset(x.view(-1, 1, 28, 28), torch.zeros(len(x)))
         BaseTrainer(
-            model,
-            BaseDataset(x, torch.zeros(len(x))),
+            PythaeVAE(config, encoder=encoder, decoder=decoder),
+            dataset,
             training_config=settings,
+            callbacks=[Look()],
         ).train()
-    return model
 
 
-@torch.no_grad()
-def pythae_elbo(model: Any, x: Tensor) -> float:
-    """Minus pythae's own loss: a single sample, Bernoulli, KL as ours."""
-    from pythae.data.datasets import DatasetOutput
-
-    inputs = DatasetOutput(data=x.view(-1, 1, 28, 28))
-    return -model.eval()(inputs).loss.item()
-
-
-def our_elbo(model: VAE, x: Tensor) -> float:
-    return evaluation.evaluate_vae(model, x, 10)["test_elbo"].value
+def report(watch: Watch) -> None:
+    """`training.fit` without its checkpoints and curves."""
+    trainer = Trainer(VAETask(ours()), CPU)
+    for rows in trainer.batches():
+        trainer.take_step(rows)
+        if trainer.step % (trainer.steps_per_epoch // 5) == 0:
+            watch.look(trainer.result)
 
 
-def timed(train: Callable[..., Any], *args: Any) -> tuple[float, Any]:
-    """Seconds of a training that says nothing, and its model."""
-    logging.disable(logging.WARNING)
-    quiet = contextlib.redirect_stderr(io.StringIO())
-    with quiet, contextlib.redirect_stdout(io.StringIO()):
-        start = time.perf_counter()
-        model = train(*args)
-        return time.perf_counter() - start, model
+PROGRAMS: dict[str, Callable[[Watch], None]] = {
+    "plain": lambda watch: plain(watch, **THEIRS),
+    "plain, our settings": lambda watch: plain(watch, **OURS),
+    "pythae": lambda watch: pythae(watch, **THEIRS),
+    "pythae, our settings": lambda watch: pythae(watch, **OURS),
+    "ours": report,
+}
 
 
-def programs() -> dict[str, tuple[Callable[..., Any], Callable[..., float]]]:
-    """The programs, each with its own test ELBO."""
-    found: dict[str, Any] = {
-        "plain": (plain_loop, our_elbo),
-        "ours": (ours, our_elbo),
-        "ours_half": (ours_half, our_elbo),
-    }
-    if not importlib.util.find_spec("pythae"):
-        raise SystemExit("pythae is not installed: pip install pythae")
-    found["pythae"] = (pythae_trainer, pythae_elbo)
-    return found
-
-
-def ratio(rows: list[dict[str, Any]], rival: str, ours: str) -> dict[str, Any]:
-    """Seconds of a rival over those of ours, over the pairs."""
-    found = [row[rival]["seconds"] / row[ours]["seconds"] for row in rows]
-    return {
-        "median": round(median(found), 2),
-        "least": round(min(found), 2),
-        "most": round(max(found), 2),
-        "pairs": len(found),
-    }
-
-
-def race(pairs: int, epochs: int, threads: int) -> dict[str, Any]:
-    """All programs in turn, several times; `epochs` is even."""
-    x = binary_test_images(CPU, TEST)
-    rows: list[dict[str, Any]] = []
+def race(pairs: int) -> list[dict[str, Any]]:
+    """For each pair and program: seconds to each level, None if never, and
+    images a second."""
+    rows = []
     for _ in range(pairs):
         row: dict[str, Any] = {}
-        for name, (train, judge) in programs().items():
-            seconds, model = timed(train, epochs, threads)
+        for name, train in PROGRAMS.items():
+            watch = Watch()
+            try:
+                train(watch)
+            except Reached:
+                pass
             row[name] = {
-                "seconds": round(seconds, 2),
-                "test_elbo": round(judge(model, x), 2),
+                "seconds": [watch.first(level) for level in LEVELS],
+                "last": watch.curve[-1],
             }
         rows.append(row)
         print(row, flush=True)
-    rivals = [name for name in rows[0] if not name.startswith("ours")]
-    return {
-        "network": [PIXELS, WIDTH, LATENT],
-        "batch_size": BATCH,
-        "test_images": TEST,
-        "epochs": epochs,
-        "threads": threads,
-        "rows": rows,
-        "ratio": {r: ratio(rows, r, "ours") for r in rivals},
-        "ratio_half": {r: ratio(rows, r, "ours_half") for r in rivals},
-    }
+    return rows
 
 
-# -- where the cost goes ------------------------------------------------------
-
-
-def milliseconds(call: Callable[[], Any], n: int = 60) -> float:
-    """Median time of a call, after ten to warm up."""
-    times = []
-    for i in range(n + 10):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-        if i == 9:
-            times.clear()
-    return 1e3 * median(times)
-
-
-def parts(settings: VAEConfig, n: int = 60) -> dict[str, float]:
-    """Median milliseconds of each part of a step, and of the whole.
-
-    The parts are timed within the same steps, as `Trainer.take_step` does
-    them.
-    """
-    trainer = training.Trainer(VAETask(settings), CPU)
-    batches = trainer.batches()
-    times: dict[str, list[float]] = {}
-    clock = time.perf_counter()
-
-    def tick(part: str) -> None:
-        nonlocal clock
-        now = time.perf_counter()
-        times.setdefault(part, []).append(1e3 * (now - clock))
-        clock = time.perf_counter()
-
-    for _ in range(n):
-        clock = start = time.perf_counter()
-        rows = next(batches)
-        tick("gather the batch")
+def parts(settings: VAEConfig, steps: int = 30) -> dict[str, float]:
+    """Median milliseconds of each part of a training step."""
+    trainer, times = Trainer(VAETask(settings), CPU), []
+    for rows in trainer.batches():
+        clock = [time.perf_counter()]
         x = trainer.task.draw(rows, 0.0)
-        tick("draw binary pixels")
-        with training.autocast(CPU, settings.precision):
-            loss = trainer.task.loss(trainer.model, x)["loss"]
-        tick("forward")
+        clock.append(time.perf_counter())
+        loss = trainer.task.loss(trainer.model, x)["loss"]
+        clock.append(time.perf_counter())
         trainer.model.zero_grad(set_to_none=True)
         loss.backward()
-        tick("backward")
+        clock.append(time.perf_counter())
         for optimizer in trainer.optimizers:
             optimizer.step()
-        tick("optimizer")
-        if settings.ema:
-            trainer.move_average()
-        tick("average the weights")
-        clock = start
-        tick("a whole step")
-    return {part: median(values[10:]) for part, values in times.items()}
+        trainer.move_average()
+        clock.append(time.perf_counter())
+        times.append([1e3 * (b - a) for a, b in zip(clock, clock[1:])])  # noqa: B905
+        if len(times) == steps:
+            break
+    names = ("draw", "forward", "backward", "optimizers and average")
+    middle = [median(column) for column in zip(*times, strict=True)]
+    return dict(zip(names, middle, strict=True))
 
 
-def rate(settings: VAEConfig) -> float:
-    """GFLOP/s of a square matrix product in the training's precision."""
-    fast = training.has_fast_bfloat16(CPU)
-    dtype = torch.bfloat16 if fast else torch.float32
-    a = torch.randn(1024, 1024).to(dtype)
-    torch.set_num_threads(settings.threads)
-    return 2 * 1024**3 / milliseconds(lambda: a @ a) / 1e6
+def cost(kind: str, size: int) -> tuple[float, float]:
+    """Processor seconds of a job, and the peak megabytes of its process."""
+    command = [sys.executable, __file__, "--cost", kind, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, megabytes = map(float, done.stdout.split())
+    return seconds, megabytes
 
 
-def cost(settings: VAEConfig) -> dict[str, Any]:
-    """The step's parts beside its matrix products at the measured rate."""
-    torch.set_num_threads(settings.threads)
-    model = VAETask(settings).model()
-    macs = sum(w.numel() for w in model.parameters() if w.ndim == 2)
-    found = rate(settings)
-    first = model.encoder[0].weight.numel()  # no gradient for the input
-    flops = 2 * settings.batch_size * (3 * macs - first)
-    return {
-        "hidden_dims": list(settings.hidden_dims),
-        "batch_size": settings.batch_size,
-        "threads": settings.threads,
-        "milliseconds": {k: round(v, 3) for k, v in parts(settings).items()},
-        "gflop_per_step": round(flops / 1e9, 3),
-        "gflop_per_second": round(found, 1),
-        "limit_milliseconds": round(flops / 1e6 / found, 3),
-    }
+def job(kind: str, size: int) -> None:
+    """In a process of its own: do it, print its cost."""
+    torch.set_num_threads(1)
+    x, settings = binary_test_images(CPU, 500), ours(epochs=1)
+    plane = VAETask(ours(hidden_dims=(256, 256, 256, 4))).model()
+    if kind in ("images", "width"):
+        changed = {"train_size": size} if kind == "images" else {}
+        if kind == "width":
+            changed |= {"hidden_dims": (size, size, 40), "train_size": 10_000}
+        trainer = Trainer(VAETask(ours(epochs=1, **changed)), CPU)
+    start = time.process_time()
+    if kind in ("images", "width"):
+        for rows in trainer.batches():
+            trainer.take_step(rows)
+    elif kind == "samples":
+        model = VAETask(settings).model()
+        evaluation.evaluate_vae(model, x, size)
+    else:
+        evaluation.log_px_by_quadrature(plane, x, 12 / math.sqrt(size))
+    seconds = time.process_time() - start
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-# -- how the cost grows -------------------------------------------------------
+SIZES = {
+    "images": (10_000, 20_000, 40_000, 60_000),
+    "width": (128, 256, 512, 1024),
+    "samples": (50, 100, 200, 400),
+    "points": (2_500, 10_000, 40_000),
+}
 
 
 def growth() -> dict[str, Any]:
-    """Seconds against training images, width and importance samples."""
-
-    def train(**settings: Any) -> float:
-        task = VAETask(config(epochs=1, **settings))
-        return round(training.fit(task, CPU)[2], 2)
-
-    sizes = (10_000, 20_000, 40_000, 60_000)
-    widths = (100, 200, 400, 800)
-    model, x = VAETask(config()).model().eval(), binary_test_images(CPU, 500)
-    samples = (10, 100, 1000)
-
-    def evaluate(n: int) -> float:
-        start = time.perf_counter()
-        evaluation.evaluate_vae(model, x, n)
-        return round(time.perf_counter() - start, 2)
-
-    return {
-        "seconds_by_images": {n: train(train_size=n) for n in sizes},
-        "seconds_by_width": {
-            w: train(hidden_dims=(w, 2 * LATENT)) for w in widths
-        },
-        "seconds_by_samples": {n: evaluate(n) for n in samples},
-        "megabytes_by_samples": {n: peak_memory(n) for n in samples},
-    }
-
-
-def peak_memory(samples: int) -> float:
-    """Peak resident megabytes of a process that evaluates with S samples."""
-    command = [sys.executable, __file__, "--evaluate", str(samples)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout)
-
-
-def evaluate_alone(samples: int) -> None:
-    """In a process of its own: evaluate, then print the peak memory."""
-    torch.set_num_threads(1)
-    model = VAETask(config()).model().eval()
-    evaluation.evaluate_vae(model, binary_test_images(CPU, 500), samples)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    """Cost against each size, and its exponent: the slope of log seconds
+    on log size, by least squares."""
+    found = {}
+    for kind, sizes in SIZES.items():
+        seconds, megabytes = zip(*(cost(kind, n) for n in sizes), strict=True)
+        x, y = (torch.tensor(v).log() for v in (sizes, seconds))
+        slope = ((x - x.mean()) @ y / (x - x.mean()).square().sum()).item()
+        found[kind] = {
+            "sizes": sizes,
+            "seconds": seconds,
+            "megabytes": megabytes,
+            "slope": slope,
+        }
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--evaluate", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.evaluate:
-        evaluate_alone(arguments.evaluate)
+    parser.add_argument("--cost", nargs=2, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.cost:
+        job(asked.cost[0], int(asked.cost[1]))
         return
-    if arguments.epochs % 2:
-        parser.error("--epochs must be even: half of them are timed as well")
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
+    steps = {n: EXPERIMENTS[n].config for n in ("vae_kl", "vae_best")}
     found = {
-        "race": race(arguments.pairs, arguments.epochs, arguments.threads),
-        "cost": [cost(config()), cost(plane())],
+        "levels": LEVELS,
+        "limit": LIMIT,
+        "test_images": TEST,
+        "settings": {"theirs": THEIRS, "ours": ours().model_dump()},
+        "race": race(asked.pairs),
+        "milliseconds": {n: parts(c) for n, c in steps.items()},
         "growth": growth(),
         "provenance": results.provenance(),
     }

@@ -66,34 +66,6 @@ def mlp(
     return torch.nn.Sequential(*layers)
 
 
-class SkipNetwork(torch.nn.Module):
-    """`mlp(dims, norm, bilinear)`, its input in reach of every block.
-
-    Maps (..., dims[0]) to (..., dims[-1]). Before a block, h becomes
-    h + W z with the network's input z and a matrix W of the block's own
-    (Dieng et al. 2019).
-    """
-
-    def __init__(
-        self, dims: list[int], norm: bool = False, bilinear: bool = False
-    ) -> None:
-        super().__init__()
-        self.layers = mlp(dims, norm, bilinear)
-        self.skips = torch.nn.ModuleList(
-            torch.nn.Linear(dims[0], layer.inner.in_features, bias=False)
-            for layer in self.layers
-            if isinstance(layer, ResidualBlock)
-        )
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        h, skips = z, iter(self.skips)
-        for layer in self.layers:
-            if isinstance(layer, ResidualBlock):
-                h = h + next(skips)(z)
-            h = layer(h)
-        return h
-
-
 class AE(torch.nn.Module):
     """Auto-encoder of flat images, Problem 1(a).
 
@@ -134,9 +106,6 @@ class VAE(torch.nn.Module):
         use_sigmoid: whether `decode` squashes the logits to (0, 1).
         decoder_dims: widths of the decoder's layers between z and the
             output; those of the encoder, backwards, where none are given.
-        decoder_norm: whether a norm follows the decoder's last block, as
-            it does in the encoder.
-        decoder_skips: whether every block of the decoder sees z.
         bilinear: whether blocks multiply where others apply GELU.
 
     Raises:
@@ -151,8 +120,6 @@ class VAE(torch.nn.Module):
         decode_dim: int = -1,
         use_sigmoid: bool = True,
         decoder_dims: list[int] | None = None,
-        decoder_norm: bool = True,
-        decoder_skips: bool = False,
         bilinear: bool = False,
     ) -> None:
         super().__init__()
@@ -167,9 +134,7 @@ class VAE(torch.nn.Module):
         output_dim = input_dim if decode_dim == -1 else decode_dim
         self.encoder = mlp([input_dim, *hidden_dims], True, bilinear)
         widths = decoder_dims or hidden_dims[-2::-1]
-        dims = [self.z_size, *widths, output_dim]
-        network = SkipNetwork if decoder_skips else mlp
-        self.decoder = network(dims, decoder_norm, bilinear)
+        self.decoder = mlp([self.z_size, *widths, output_dim], True, bilinear)
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, D) to posterior mean and log variance, (B, L) each."""

@@ -22,27 +22,37 @@ from typing import Any
 import torch
 from torch import Tensor
 
-STEPS = 5
-A, B, C = 3.4445, -4.7750, 2.0315
-"""Of the polynomial a s + b s^3 + c s^5, which takes five steps from any
-singular value s above 0.002 to between 0.68 and 1.2 (Jordan et al. 2024)."""
+POLYNOMIALS = (
+    (8.4703, -25.1081, 18.6293),
+    (4.1828, -3.1087, 0.5806),
+    (3.9619, -2.9541, 0.5630),
+)
+"""Of a s + b s^3 + c s^5. Each is the one closest to 1 on an interval of s:
+the first on [0.001, 1], the others on where that before them leads (Amsel et
+al. 2025). Together they multiply a small s by 140 and end between 0.14 and 1.86."""
 
 
 def orthogonalize(u: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     """The orthogonal factor of each matrix, (n, w, w), nearly.
 
-    Five Newton-Schulz steps X <- a X + (b S + c S^2) X, S = X X^T, from
-    X = U / |U|: a polynomial in the singular values that leaves the singular
-    vectors as they are. Products are done in `dtype`, which is also that of
-    what is returned.
+    A polynomial of X = U / r in its singular values s, which leaves the
+    singular vectors as they are: X <- a X + (b S + c S^2) X, S = X X^T. The
+    scale r is |U U^T|^(1/2), a fourth root of the sum of s^4, at least the
+    largest s, and closer to it than |U|, the root of the sum of squares.
+    Most s are small, so that the largest factor in the fewest products is
+    what counts. Products are done in `dtype`, which is also that of what is
+    returned.
     """
-    size = u.norm(dim=(-2, -1), keepdim=True)
-    x = (u / (size + 1e-7)).to(dtype)
+    x = (u / (u.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(dtype)
     square, polynomial, out = (torch.empty_like(x) for _ in range(3))
-    for _ in range(STEPS):
+    for step, (a, b, c) in enumerate(POLYNOMIALS):
         torch.bmm(x, x.mT, out=square)
-        torch.baddbmm(square, square, square, beta=B, alpha=C, out=polynomial)
-        torch.baddbmm(x, polynomial, x, beta=A, out=out)
+        if step == 0:
+            size = square.norm(dim=(-2, -1), keepdim=True) + 1e-7
+            square /= size
+            x /= size.sqrt()
+        torch.baddbmm(square, square, square, beta=b, alpha=c, out=polynomial)
+        torch.baddbmm(x, polynomial, x, beta=a, out=out)
         x, out = out, x
     return x
 

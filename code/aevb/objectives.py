@@ -15,7 +15,6 @@ that their source also runs where it is pasted into its notebook.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -79,39 +78,6 @@ def loss_STL(output: dict[str, torch.Tensor]) -> torch.Tensor:
     return loss_SGVB({"z": output["z"], **constants})
 
 
-class BernoulliLogLikelihood(torch.autograd.Function):
-    """sum_i x_i l_i - softplus(l_i), with a gradient in one pass.
-
-    As softplus(l) = max(l, 0) - log sigmoid(|l|), a sum of its second terms
-    is the logarithm of a product of sigmoids. Each is at least 1/2, so that
-    a product of sixteen cannot underflow, and fifteen of sixteen logarithms
-    are saved: on a CPU they are what costs.
-    """
-
-    @staticmethod
-    def forward(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        pixels = logits.shape[-1]
-        factors = next(k for k in range(16, 0, -1) if pixels % k == 0)
-        sigmoids = logits.abs().sigmoid_()
-        product = sigmoids.unflatten(-1, (factors, -1)).prod(dim=-2)
-        # pixel by pixel, so that large logits cancel exactly
-        linear = torch.addcmul(logits.clamp(min=0), x, logits, value=-1)
-        return product.log_().sum(dim=-1) - linear.sum(dim=-1)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        logits, x = ctx.saved_tensors
-        gradient = gradients[0].unsqueeze(-1)
-        of_x = None
-        if ctx.needs_input_grad[1]:
-            of_x = (logits * gradient).sum_to_size(x.shape)
-        return (x - torch.sigmoid(logits)) * gradient, of_x
-
-
 def bernoulli_log_likelihood(
     logits: torch.Tensor, x: torch.Tensor
 ) -> torch.Tensor:
@@ -119,10 +85,10 @@ def bernoulli_log_likelihood(
 
     sum_i x_i log p_i + (1 - x_i) log(1 - p_i) with p = sigmoid(logits),
     computed from the logits, so that it stays finite where p rounds to 0
-    or 1: sum_i x_i l_i - softplus(l_i), in the precision of x.
+    or 1, in the precision of x.
 
     Args:
-        logits: l, (..., D).
+        logits: (..., D).
         x: (D,), or with as many of the leading axes, from the right, as it
             has; the same x serves all of the others.
 
@@ -137,8 +103,9 @@ def bernoulli_log_likelihood(
             f"logits of shape {tuple(logits.shape)} do not fit images of "
             f"shape {tuple(x.shape)}"
         )
-    value = BernoulliLogLikelihood.apply(logits.to(x.dtype), x)
-    return cast(torch.Tensor, value)
+    return -torch.nn.functional.binary_cross_entropy_with_logits(
+        logits.to(x.dtype), x.expand_as(logits), reduction="none"
+    ).sum(dim=-1)
 
 
 def negative_elbo(

@@ -137,10 +137,6 @@ class VAEConfig(MnistConfig):
     """Widths of the encoder's layers; the last is twice the latent size."""
     decoder_dims: tuple[Width, ...] = Field(default=(), strict=False)
     """Widths of the decoder's layers; none: the encoder's, backwards."""
-    decoder_norm: bool = True
-    """Whether a norm follows the decoder's last block."""
-    decoder_skips: bool = False
-    """Whether every block of the decoder sees the latents."""
     bilinear: bool = False
     """Whether blocks multiply two linear maps in place of GELU."""
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
@@ -151,7 +147,7 @@ class VAEConfig(MnistConfig):
     to nothing in the last fifth of the run."""
     coeff: float = Field(default=1.0, ge=0)
     """Weight of the rate in the objective; 1 is the ELBO."""
-    importance_samples: int = Field(default=1000, gt=0)
+    importance_samples: int = Field(default=100, gt=0)
     """Importance samples an image for the test log likelihood."""
     test_size: int = Field(default=10_000, gt=0, le=10_000)
     """Test images that the final numbers are means over."""

@@ -74,11 +74,7 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
     (N, 784), uint8, is taken as a probability of ink and kept in
     [0.001, 0.999], so that the logits are finite.
     """
-    last = next(
-        layer
-        for layer in model.decoder.modules()
-        if isinstance(layer, nn.Linear) and layer.out_features == PIXELS
-    )
+    last: nn.Linear = model.decoder[-1]
     mean = (images.float().mean(dim=0) / 255).clamp(1e-3, 1 - 1e-3)
     with torch.no_grad():
         last.bias.copy_(torch.logit(mean))
@@ -96,8 +92,6 @@ class VAETask(Task):
             PIXELS,
             list(self.config.hidden_dims),
             decoder_dims=list(self.config.decoder_dims),
-            decoder_norm=self.config.decoder_norm,
-            decoder_skips=self.config.decoder_skips,
             bilinear=self.config.bilinear,
         )
         start_at_mean(model, load_mnist("cpu").train.images)
