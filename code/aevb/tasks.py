@@ -7,7 +7,7 @@ model, the rows, the loss; and how the trained model is judged.
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aevb import evaluation, objectives
 from aevb.data import binarize, deform, load_mnist
@@ -74,7 +74,7 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
     (N, 784), uint8, is taken as a probability of ink and kept in
     [0.001, 0.999], so that the logits are finite.
     """
-    last: nn.Linear = model.decoder[-1]
+    last: Any = model.decoder[-1]
     mean = (images.float().mean(dim=0) / 255).clamp(1e-3, 1 - 1e-3)
     with torch.no_grad():
         last.bias.copy_(torch.logit(mean))
