@@ -78,7 +78,10 @@ def unfilled(document: Document) -> str:
 
 
 def _build(
-    document: Document, stage: Path, names: dict[str, str], extra: dict[str, str]
+    document: Document,
+    stage: Path,
+    names: dict[str, str],
+    extra: dict[str, str],
 ) -> list[Path]:
     system = _check_characters(document, stage)
     executed = execute.execute(document)
@@ -103,7 +106,7 @@ def _build(
         screen, text = pool.map(
             lambda kind: pandoc.convert(kind, spliced, meta, stage), kinds
         )
-    (stage / names["html"]).write_text(screen, "utf-8")
+    (stage / names["html"]).write_text(spliced.embedded(screen), "utf-8")
     metadata = {"provenance": hashes, "figures": sorted(spliced.files)}
     book = notebook.notebook(text, executed, metadata)
     nbformat.validate(book)
@@ -113,13 +116,17 @@ def _build(
 
 def _meta(document: Document, hashes: dict[str, str]) -> dict[str, Any]:
     """What Pandoc and the filter are told beside the text."""
-    meta = {k: document.meta[k] for k in (*_META, *_FIELDS) if k in document.meta}
+    meta = {
+        k: document.meta[k] for k in (*_META, *_FIELDS) if k in document.meta
+    }
     value = meta.get("bibliography")
     if value:
         files = value if isinstance(value, list) else [value]
         meta["bibliography"] = [str(document.folder / name) for name in files]
     meta["press-cells"] = len(document.chunks)
-    meta["press-keywords"] = [f"{key}: {value}" for key, value in hashes.items()]
+    meta["press-keywords"] = [
+        f"{key}: {value}" for key, value in hashes.items()
+    ]
     return meta
 
 
@@ -165,23 +172,23 @@ def _check_characters(document: Document, stage: Path) -> bool:
     hidden = {
         line
         for chunk in document.chunks
-        if not (chunk.options.get("echo", True) and chunk.options.get("include", True))
+        if not (
+            chunk.options.get("echo", True)
+            and chunk.options.get("include", True)
+        )
         for line in chunk.lines
         if not line.text.startswith("#|")
     }
     shown = [line for line in document.lines if line not in hidden]
-    found = {c for line in shown for c in line.text if c > "~" and c.isprintable()}
-    if not found:
+    words = {w for x in shown for w in x.text.split() if not w.isascii()}
+    if not words:
         return False
-    system, missing = typeset.fonts(found, stage)
+    system, missing = typeset.fonts(words, stage)
     for line in shown:
-        lacking = [c for c in line.text if c in missing]
-        if lacking:
-            raise PressError(
-                f"{line.place}: no font on this machine has "
-                f"`{''.join(dict.fromkeys(lacking))}`; install one (Noto Sans "
-                "CJK and Noto Color Emoji have most), or write it otherwise."
-            )
+        for text in missing:
+            if text in line.text:
+                reason = typeset.NO_FONT.format(text)
+                raise PressError(f"{line.place}: {reason}")
     return system
 
 

@@ -22,8 +22,8 @@ _TO = {
         "gfm-tex_math_gfm+tex_math_dollars-raw_html-footnotes",
     ),
     "html": (
-        *("-t", "html5", "--standalone", "--embed-resources", "--mathml"),
-        *("--toc", "--toc-depth=2", "--section-divs", f"--template={SCREEN}"),
+        *("-t", "html5", "--standalone", "--mathml", "--section-divs"),
+        *("--toc", "--toc-depth=2", f"--template={SCREEN}"),
     ),
 }
 _SUBJECT = re.compile(
@@ -44,7 +44,14 @@ def convert(
     spliced.front = head.count("\n")
     cite = ["--citeproc"] if meta.get("bibliography") else []
     done = subprocess.run(
-        [pypandoc.get_pandoc_path(), *_COMMON, *_TO[kind], "-L", FILTER, *cite],
+        [
+            pypandoc.get_pandoc_path(),
+            *_COMMON,
+            *_TO[kind],
+            "-L",
+            FILTER,
+            *cite,
+        ],
         input=head + spliced.markdown,
         cwd=folder,
         capture_output=True,
@@ -60,13 +67,14 @@ def _fault(complaint: str, spliced: Spliced) -> PressError:
     if found:
         place, message = spliced.find(found[1]), found[2]
     else:
-        at, subject = re.search(r"line (\d+)", complaint), _SUBJECT.search(complaint)
+        at, subject = (
+            re.search(r"line (\d+)", complaint),
+            _SUBJECT.search(complaint),
+        )
         words = next(filter(None, subject.groups()), "") if subject else ""
         place = spliced.line(int(at[1])) if at else None
         place = spliced.find(words) or place
         text = complaint.replace("[WARNING]", "")
         text = re.sub(r" at (\S+ )?line \d+ column \d+", "", text)
         message = "Pandoc: " + " ".join(text.split()).rstrip(".:")
-    name = spliced.lines[0].file if spliced.lines else "the document"
-    return PressError(f"{place or name}: {message}.")
-
+    return PressError(f"{place or spliced.name}: {message}.")

@@ -20,7 +20,7 @@ local stringify = pandoc.utils.stringify
 local Str, Space = pandoc.Str, pandoc.Space
 local labels = {} -- the words of every identifier of the document
 local numbers = {} -- of each: name, number, page; empty for Typst
-local cells, bibliography = 0, false
+local cells, bibliography = {}, false -- chunks seen; whether there is one
 
 -- a fault for press to report: the words that are wrong, and the sentence
 local function fault(words, message)
@@ -233,6 +233,12 @@ local function check_text(x)
   end
 end
 
+local function image(x)
+  if not x.attributes['fig-alt'] then
+    fault(x.src, 'an image is drawn by a chunk, which gives it a caption')
+  end
+end
+
 local function note(x)
   if not JUPYTER then return end
   local inside = pandoc.utils.blocks_to_inlines(x.content, { Space() })
@@ -383,8 +389,8 @@ end
 
 -- a chunk: its code, then what it shows
 local function cell(x)
-  cells = cells + 1
   local a, code = x.attributes, x.content:remove(1)
+  cells[tonumber(a.n)] = true
   if JUPYTER then
     local function mark(kind)
       return pandoc.RawBlock('gfm', '<!--press-' .. kind .. ' ' .. a.n .. '-->')
@@ -576,7 +582,7 @@ local function whole(doc)
   doc.blocks = doc.blocks:walk {
     traverse = 'topdown',
     Cite = stop(cite), Link = stop(link), Math = stop(formula),
-    Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,
+    Image = image, Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,
     Span = function(x)
       if is_display(x) then return equation(x), false end
     end,
@@ -596,9 +602,10 @@ local function whole(doc)
   doc.blocks = doc.blocks:walk {
     Div = div, Header = header, Table = plain_table,
   }
-  local wanted = tonumber(stringify(doc.meta['press-cells'] or '0'))
-  if cells ~= wanted then
-    fault('```{python}', 'a comment or a list hides a chunk')
+  for n = 0, tonumber(stringify(doc.meta['press-cells'])) - 1 do
+    if not cells[n] then
+      fault('{.cell n="' .. n .. '"', 'a comment or a list hides this chunk')
+    end
   end
   if TYPST then
     local first = #doc.blocks + 1

@@ -18,7 +18,9 @@ from press.errors import PressError
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})(.*)$")
 _CHUNK = re.compile(r"^\{\s*([A-Za-z]\w*)([^}]*)\}\s*$")
 # an inline code span: as many backticks after it as before it
-_SPAN = re.compile(r"(?<![\\`])(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.S)
+_SPAN = re.compile(
+    r"(?<![\\`])(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.S
+)
 _TEXT = (str, int, float, datetime.date)
 # What may stand in the front matter and in _quarto.yml, and of what type.
 _KEYS: dict[str, tuple[type, ...]] = {
@@ -250,7 +252,9 @@ def _yaml(lines: list[Line], cut: int = 0) -> dict[str, Any]:
         raise PressError(f"{lines[index].place}: YAML: {reason}.") from error
     if value is None:
         return {}
-    if not isinstance(value, dict) or any(type(key) is not str for key in value):
+    if not isinstance(value, dict) or any(
+        type(key) is not str for key in value
+    ):
         raise PressError(f"{lines[0].place}: expected `key: value` lines.")
     return value
 
@@ -271,7 +275,9 @@ def _check(
             )
         inside = (str,) if key == "bibliography" else (*_TEXT, dict)
         parts = value if isinstance(value, list) else []
-        fits = _is_a(value, known[key]) and all(_is_a(x, inside) for x in parts)
+        fits = _is_a(value, known[key]) and all(
+            _is_a(x, inside) for x in parts
+        )
         if key == "output" and isinstance(value, str):
             fits = value == "asis"
         if value is not None and not fits:
@@ -309,7 +315,10 @@ def _cut(document: Document, start: int) -> None:
             inside = lines[index + 1 : end]
             options = {**defaults, **_options(inside, document.chunks)}
             number = len(document.chunks)
-            document.parts += [text, Chunk(number, options, inside, line.place)]
+            document.parts += [
+                text,
+                Chunk(number, options, inside, line.place),
+            ]
             text, index = Text([]), end + 1
             continue
         was_open, fence = fence, next_fence(fence, line.text)

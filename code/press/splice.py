@@ -5,6 +5,7 @@ label whose last paragraph is the caption, as in Quarto. Every line of the
 text remembers where it comes from.
 """
 
+import base64
 import json
 import re
 from dataclasses import dataclass, field
@@ -21,9 +22,21 @@ from press.reader import Chunk, Document, Line, Text, next_fence
 class Spliced:
     """The text, the place of each of its lines, and the figures' files."""
 
+    name: str
     lines: list[Line] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     front: int = 0  # lines before the first of `lines`
+
+    def embedded(self, page: str) -> str:
+        """A page of HTML with the figures inside it."""
+
+        def data(found: re.Match[str]) -> str:
+            kind = "svg+xml" if found[1].endswith(".svg") else "png"
+            text = base64.b64encode(self.files[found[1]]).decode()
+            return f'src="data:image/{kind};base64,{text}"'
+
+        names = "|".join(map(re.escape, self.files))
+        return re.sub(f'src="({names})"', data, page) if names else page
 
     @property
     def markdown(self) -> str:
@@ -50,7 +63,7 @@ class Spliced:
 
 def splice(document: Document, executed: Executed) -> Spliced:
     """Put values and outputs in place; PressError for what cannot be shown."""
-    out, values = Spliced(), iter(executed.values)
+    out, values = Spliced(document.path.name), iter(executed.values)
     for part in document.parts:
         if isinstance(part, Chunk):
             outputs = executed.cells[part.number].outputs
@@ -149,7 +162,9 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
     if "text/markdown" in bundle:
         return bundle["text/markdown"]
     if latex.startswith("$"):
-        return re.sub(r"^\$+(\\displaystyle)?(.*?)\$+$", r"$$\2$$", latex, flags=re.S)
+        return re.sub(
+            r"^\$+(\\displaystyle)?(.*?)\$+$", r"$$\2$$", latex, flags=re.S
+        )
     if "application/json" in bundle:
         return _verbatim(json.dumps(bundle["application/json"], indent=2))
     if re.fullmatch(r"<[\w.]+ object( at \w+)?>", text) or not text:

@@ -11,6 +11,10 @@ from press.errors import PressError
 from press.splice import Spliced
 
 PAGE = Path(__file__).parent / "page.typ"
+NO_FONT = (
+    "no font on this machine has `{}`; install one (Noto Sans CJK and Noto "
+    "Color Emoji have most), or write it otherwise."
+)
 _GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed')
 
 
@@ -21,26 +25,34 @@ class Compiled(NamedTuple):
     wide: list[dict[str, Any]]  # formulas wider than the text: alt, excess
 
 
-def fonts(characters: set[str], folder: Path) -> tuple[bool, str]:
+def fonts(words: set[str], folder: Path) -> tuple[bool, list[str]]:
     """Whether the machine's fonts are needed, and what even they lack."""
-    page = folder / "characters.typ"
-    words = ", ".join(json.dumps(c, ensure_ascii=False) for c in sorted(characters))
+    page = folder / "words.typ"
+    texts = ", ".join(json.dumps(w, ensure_ascii=False) for w in sorted(words))
     page.write_text(
         '#set document(title: "t")\n'
-        f"#for c in ({words},) {{ text(c) + parbreak() }}\n",
+        f"#for word in ({texts},) {{ text(word) + parbreak() }}\n",
         "utf-8",
     )
-    missing = ""
+    missing: list[str] = []
     for system in (False, True):
         try:
-            _compile(page, system)[0]
+            _compile(page, system)
         except typst.TypstError as error:
-            missing = "".join(_GLYPH.findall(_diagnostic(error)))
+            missing = _lacking(_diagnostic(error))
             if not missing:
                 raise
         else:
-            return system, ""
+            return system, []
     return True, missing
+
+
+def _lacking(message: str) -> list[str]:
+    """The texts that no font can show, where Typst complains of such."""
+    return [
+        re.sub(r"\\u\{(\w+)\}", lambda x: chr(int(x[1], 16)), text)
+        for text in _GLYPH.findall(message)
+    ]
 
 
 def _compile(source: Path, system: bool, **options: Any) -> Any:
@@ -62,7 +74,9 @@ def compile_pdf(
     Raises PressError for Typst's errors and for its warnings.
     """
     try:
-        compiler, data, warnings = _compile(source, system, timestamp=timestamp)
+        compiler, data, warnings = _compile(
+            source, system, timestamp=timestamp
+        )
         numbers = json.loads(compiler.query("<press-numbers>", field="value"))
         wide = json.loads(compiler.query("<press-wide>", field="value"))
     except typst.TypstError as error:
@@ -74,9 +88,9 @@ def compile_pdf(
 
 
 def _fault(message: str, spliced: Spliced) -> PressError:
-    found = _GLYPH.search(message)
-    place = spliced.find(found[1]) if found else None
-    return PressError(f"{place or spliced.lines[0].file}: Typst: {message}")
+    for text in _lacking(message):
+        return PressError(f"{spliced.find(text)}: {NO_FONT.format(text)}")
+    return PressError(f"{spliced.name}: Typst: {message}")
 
 
 def _diagnostic(error: Any) -> str:
