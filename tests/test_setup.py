@@ -43,6 +43,12 @@ def test_every_requirement_is_pinned(requirements):
     assert names <= pinned
 
 
+def test_every_requirement_states_the_lowest_version(requirements):
+    """CI turns each into a pin, and runs the tests with these."""
+    lowest = re.compile(r"[\w-]+>=[\d.]+")
+    assert [r for r in requirements if not lowest.fullmatch(r)] == []
+
+
 def test_pins_hold_no_url():
     assert not re.search(r"://|@|--", (ROOT / "constraints.txt").read_text())
 
@@ -57,6 +63,9 @@ def test_make_help_lists_every_command():
     listed = re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)
     assert phony
     assert set(phony[1].split()) == set(listed)
+    alone = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True)
+    assert alone.returncode == 0
+    assert all(f"make {name} " in alone.stdout for name in listed)
 
 
 def commands(**variables: str) -> str:
