@@ -79,8 +79,7 @@ class Run:
         """What shows that the training has failed; None where nothing
         does."""
         judge = getattr(self.task, "failure", lambda metrics: None)
-        found: str | None = judge(self.metrics)
-        return found
+        return judge(self.metrics)
 
 
 @dataclass(frozen=True)
@@ -162,10 +161,9 @@ def study(name: str) -> dict[str, Any]:
 def measured(name: str) -> dict[str, Any] | None:
     """The kept result of a study; None where it is to be measured."""
     try:
-        found: dict[str, Any] = checkpoints.load(_study_path(name))
+        return checkpoints.load(_study_path(name))
     except Damaged:  # or not there
         return None
-    return found
 
 
 # ---- keys
