@@ -9,6 +9,7 @@ import torch
 from aevb import data, evaluation, objectives, studies, tasks
 from aevb.errors import UserError
 from aevb.models import VAE
+from aevb.settings import VAEConfig
 from aevb.studies import (
     encoder_gradients,
     equivalent_variance,
@@ -16,7 +17,7 @@ from aevb.studies import (
     total_variance,
     verify_kl,
 )
-from aevb.tasks import PIXELS, VAEConfig, VAETask
+from aevb.tasks import PIXELS, AETask, VAETask
 
 
 @pytest.fixture

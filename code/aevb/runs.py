@@ -363,8 +363,10 @@ def _set_aside(path: Path, then: str) -> None:
 
 
 def _warn(found: Run) -> None:
-    """Say once that a training has failed."""
-    if found.failure and found.key not in _warned:
+    """Say once that a training has failed; a quick one is not to learn."""
+    if profiles.profile() == "quick" or found.key in _warned:
+        return
+    if found.failure:
         _warned.add(found.key)
         _say(f"{found.name}: the training has failed: {found.failure}")
 
