@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from aevb import data, objectives, studies, tasks
+from aevb import data, evaluation, objectives, studies, tasks
 from aevb.errors import UserError
 from aevb.models import VAE
+from aevb.settings import VAEConfig
 from aevb.studies import (
     encoder_gradients,
     equivalent_variance,
@@ -16,7 +17,7 @@ from aevb.studies import (
     total_variance,
     verify_kl,
 )
-from aevb.tasks import PIXELS, VAEConfig, VAETask
+from aevb.tasks import PIXELS, AETask, VAETask
 
 
 @pytest.fixture
@@ -275,3 +276,19 @@ def test_rounding_compares_two_precisions(mnist):
     found = studies.rounding(finished(), images=16, samples=3)["summary"]
     assert found["elbo"]["n"] == 16
     assert 0 < abs(found["elbo"]["value"]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("task", "metrics", "words"),
+    [
+        (AETask, {"test_mse": 0.04}, None),
+        (AETask, {"test_mse": 0.625}, "0.625 a pixel is no less than the"),
+        (VAETask, {"test_nll": 130.0, "active_units": 2}, None),
+        (VAETask, {"test_nll": 130.0, "active_units": 0}, "no latent"),
+        (VAETask, {"test_nll": 206.5, "active_units": 2}, "206.5 nats is no"),
+    ],
+)
+def test_a_training_that_has_failed_says_so(task, metrics, words):
+    found = {k: evaluation.Estimate(v) for k, v in metrics.items()}
+    said = task(None).failure(found)
+    assert said is None if words is None else words in said

