@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sympy import Expr, Integer
+from sympy import Expr, Integer, sympify
 from sympy.core.basic import Basic
 
-from proofs import kernel, rules  # noqa: F401 - its import fills RULES
+from proofs import kernel, rules  # noqa: F401 - importing it fills RULES
 from proofs.kernel import Argument, Condition, Use
 from proofs.vocabulary import Density, Expectation, Let, d, latex
-from proofs.worlds import LINE, POINTS, World
+from proofs.worlds import LINE, MEANINGLESS, POINTS, World
 
 Relation = Literal["=", ">=", "<="]
 PRINTED = {"=": "=", ">=": r"\ge", "<=": r"\le"}
@@ -45,6 +45,13 @@ class Step:
     uses: Mapping[str, Use] = field(default_factory=dict)
     antiderivative: Expr | None = None
     worlds: tuple[World, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Plain Python numbers become sympy's."""
+        object.__setattr__(self, "expr", sympify(self.expr))
+        if self.equal is not None:
+            pairs = {a: sympify(b) for a, b in self.equal.items()}
+            object.__setattr__(self, "equal", pairs)
 
     def argument(self, assumed: Iterable[Condition], model: Any) -> Argument:
         """What the kernel may use in this step."""
@@ -128,6 +135,11 @@ class Derivation:
                 kernel.holds(self.lines[i - 1], step, argument)
             except kernel.Unproved as fault:
                 found.append(f"{self.name}, step {i} ({step.rule}): {fault}")
+            except MEANINGLESS as fault:
+                found.append(
+                    f"{self.name}, step {i} ({step.rule}): a rule cannot be"
+                    f" applied here: {fault}"
+                )
         return found
 
     def gaps(self) -> list[str]:

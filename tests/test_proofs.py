@@ -5,18 +5,17 @@ import re
 from dataclasses import replace
 
 import pytest
-from sympy import E, Function, Integer, Symbol, log, oo
+from sympy import E, Function, Integer, Symbol, log
 
 import proofs
 from proofs import DERIVATIONS, kernel, record, show
 from proofs.derivation import Derivation, Step, columns
-from proofs.elbo import ELBO, JENSEN
+from proofs.elbo import ELBO
 from proofs.kernel import Argument, canonical, plain
 from proofs.mutation import mutants, mutate
 from proofs.vocabulary import (
     D,
     Expectation,
-    Let,
     Product,
     TangentGap,
     TestFunction,
@@ -123,9 +122,7 @@ def test_a_line_without_value_is_a_sentence_in_the_worlds():
 
 
 def test_the_tangent_is_proved_and_its_case_of_equality_derived():
-    step = Step(
-        u - 1, "tangent", "<=", TangentGap(u, 1), {u: Integer(1)}
-    )
+    step = Step(u - 1, "tangent", "<=", TangentGap(u, 1), {u: Integer(1)})
     assert chain(log(u), step).faults() == []
     assert chain(log(u), step).gaps() == []
     elsewhere = replace(step, equal={u: Integer(2)})

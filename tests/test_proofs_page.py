@@ -1,4 +1,4 @@
-"""The report proves nothing that the derivations do not, and shows them all."""
+"""The report types no proof by hand, and shows every derivation once."""
 
 import itertools
 import re
