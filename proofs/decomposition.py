@@ -10,9 +10,10 @@ from proofs.gaussian import (
     log_ratio,
     unit_diagonal,
 )
-from proofs.kernel import NOISES, Use, assume
+from proofs.kernel import Use, assume
 from proofs.vocabulary import (
     KL,
+    NOISES,
     D,
     DiagonalNormal,
     Expectation,
@@ -215,8 +216,10 @@ variance = sigmas[i, d] ** 2
 bracket_i = plus(1, log(variance), -(mus[i, d] ** 2), -variance)
 closed_i = times(half, Sum(bracket_i, (d, 1, D)))
 samples_i = Let(Symbol("q_i"), Product(of_image(drawn[j]), (j, 1, L)))
-expected = Expectation(log(likelihood(z, data[i])), of_image(z))
-divergence = KL(of_image(zs), DiagonalNormal(zs, 0, 1), zs)
+encoder_i = Let(Symbol("q_i(z)"), of_image(z))
+expected = Expectation(log(likelihood(z, data[i])), encoder_i)
+divergence = KL(Let(Symbol("q_i(z)"), of_image(zs)), unit_diagonal, zs)
+one_sample = Let(Symbol("q_i(z_{i,j})"), of_image(drawn[j]))
 
 
 def over_images(body):  # type: ignore[no-untyped-def]
@@ -235,7 +238,7 @@ ELBO_ESTIMATE = Derivation(
     closing="These are the bounds of all images. So the second equals sign of"
     " the problem set is an estimate, right on the mean; it leaves out"
     " $1 / L$, as $L$ is one there.",
-    lets=(samples_i,),
+    lets=(samples_i, encoder_i, unit_diagonal),
     idea="The first sum is the divergence; the second is unbiased as before.",
     start=over_images(
         Expectation(
@@ -252,7 +255,7 @@ ELBO_ESTIMATE = Derivation(
                     times(
                         Ratio(1, L),
                         Sum(
-                            Expectation(pixels, of_image(drawn[j]), drawn[j]),
+                            Expectation(pixels, one_sample, drawn[j]),
                             (j, 1, L),
                         ),
                     ),

@@ -11,16 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal
 
-from sympy import Expr, Integer
+from sympy import Expr, Integer, sympify
 from sympy.core.basic import Basic
 
-from proofs import kernel
+from proofs import kernel, rules  # noqa: F401 - importing it fills RULES
 from proofs.kernel import Argument, Condition, Use
 from proofs.vocabulary import Density, Expectation, Let, d, latex
-from proofs.worlds import LINE, POINTS, World
+from proofs.worlds import LINE, MEANINGLESS, POINTS, World
 
 Relation = Literal["=", ">=", "<="]
 PRINTED = {"=": "=", ">=": r"\ge", "<=": r"\le"}
@@ -46,6 +45,13 @@ class Step:
     uses: Mapping[str, Use] = field(default_factory=dict)
     antiderivative: Expr | None = None
     worlds: tuple[World, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Plain Python numbers become sympy's."""
+        object.__setattr__(self, "expr", sympify(self.expr))
+        if self.equal is not None:
+            pairs = {a: sympify(b) for a, b in self.equal.items()}
+            object.__setattr__(self, "equal", pairs)
 
     def argument(self, assumed: Iterable[Condition], model: Any) -> Argument:
         """What the kernel may use in this step."""
@@ -129,6 +135,11 @@ class Derivation:
                 kernel.holds(self.lines[i - 1], step, argument)
             except kernel.Unproved as fault:
                 found.append(f"{self.name}, step {i} ({step.rule}): {fault}")
+            except MEANINGLESS as fault:
+                found.append(
+                    f"{self.name}, step {i} ({step.rule}): a rule cannot be"
+                    f" applied here: {fault}"
+                )
         return found
 
     def gaps(self) -> list[str]:
@@ -157,17 +168,17 @@ class Derivation:
             f"{PRINTED[step.relation]} {latex(step.expr)}"
             for step in self.steps
         ]
-        rules = [
+        reasons = [
             rf" && \quad \text{{({step.printed()})}}" for step in self.steps
         ]
         widest = max(
-            columns(side + rule)
-            for side, rule in zip(sides, rules, strict=True)
+            columns(side + reason)
+            for side, reason in zip(sides, reasons, strict=True)
         )
         alone = columns(first) + widest > MOST_COLUMNS
         rows = [f"& {first}"] if alone else []
-        for side, rule in zip(sides, rules, strict=True):
-            rows.append(("" if rows else f"{first} ") + f"& {side}{rule}")
+        for side, reason in zip(sides, reasons, strict=True):
+            rows.append(("" if rows else f"{first} ") + f"& {side}{reason}")
         body = " \\\\\n".join(rows)
         aligned = f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
         return f"$$\n{aligned}\n$$ {{#eq-{self.name}}}"
@@ -187,8 +198,7 @@ class Derivation:
             self.equality(),
             self.closing,
         ]
-        rests = _listed([f"`{n}`" if n in _proved() else n
-                         for n in self.rests_on()])  # fmt: skip
+        rests = _listed([_reference(name) for name in self.rests_on()])
         parts = [
             f"::: {{#{self.kind}-{self.name}}}",
             f"## {self.title}",
@@ -223,11 +233,16 @@ class Derivation:
         return ""
 
 
-@cache
-def _proved() -> frozenset[str]:
+def _reference(name: str) -> str:
+    """A rule, with its proof if it has one, or a reference to a result."""
     from proofs import DERIVATIONS
 
-    return frozenset(DERIVATIONS)
+    rule = kernel.RULES.get(name)
+    proof = DERIVATIONS.get(rule.proved if rule else name)
+    if proof is None:
+        return name
+    reference = f"@{proof.kind}-{proof.name}"
+    return f"{name} ({reference})" if rule else reference
 
 
 def _listed(parts: list[str]) -> str:

@@ -32,7 +32,7 @@ between = plus(m, times(v, plus(u, -m)))  # from m to u
 
 tangent = plus(log(m), Ratio(plus(u, -m), m))
 remainder = Integral(
-    times(plus(1, -v), Ratio(plus(u, -m), between) ** 2), (v, 0, 1)
+    times(plus(1, -v), Ratio(plus(u, -m) ** 2, between**2)), (v, 0, 1)
 )
 
 LOG_CONCAVE = Derivation(
@@ -50,7 +50,7 @@ LOG_CONCAVE = Derivation(
             "fundamental theorem",
             antiderivative=-u / between - log(between),
         ),
-        Step(tangent, "sign", relation="<=", gap=remainder, equal={u: m}),
+        Step(tangent, "order", relation="<=", gap=remainder, equal={u: m}),
     ),
     worlds=(LINE,),
 )

@@ -6,9 +6,9 @@ from sympy import Integer, Product, Sum, Symbol, log
 
 from proofs.derivation import Derivation, Step
 from proofs.elbo import FINITE, elbo
-from proofs.kernel import NOISE
 from proofs.linear_gaussian import middle, of_z, width
 from proofs.vocabulary import (
+    NOISE,
     Expectation,
     L,
     Let,

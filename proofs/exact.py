@@ -104,7 +104,7 @@ def expand_logs(expr: Expr) -> Expr:
     )
 
 
-# --- integrals, for the worlds ------------------------------------------------
+# --- integrals, for the worlds ----------------------------------------------
 
 
 @cache

@@ -15,8 +15,10 @@ from sympy import (
 )
 
 from proofs.derivation import Derivation, Step
-from proofs.kernel import NOISE, NOISES, assume, moved
+from proofs.kernel import assume
 from proofs.vocabulary import (
+    NOISE,
+    NOISES,
     Boundary,
     D,
     Density,
@@ -33,12 +35,11 @@ from proofs.vocabulary import (
     epsilon,
     epsilons,
     half,
-    mu,
+    moved,
     mus,
     order,
     phi,
     plus,
-    sigma,
     sigmas,
     times,
     z,
@@ -254,17 +255,17 @@ LOG_RATIO = Derivation(
     worlds=(PLANE,),
 )
 
-powers = -(epsilon ** (order + 1))
+powers = -(epsilon ** plus(order, 1))
 
 MOMENTS = Derivation(
     name="normal-moments",
     title="The moments of the noise",
     statement="Let $\\epsilon$ be standard normal and $n \\ge 0$. Then",
-    closing="As the first moment is zero by symmetry, and the mass is one,"
+    closing="As the mean is zero and the mass one,"
     " the moments are 0, 1, 0, 3 and so on.",
     idea="Integrate by parts: the derivative of the density is $-\\epsilon$"
     " times itself.",
-    start=Expectation(epsilon ** (order + 2), NOISE, epsilon),
+    start=Expectation(epsilon ** plus(order, 2), NOISE, epsilon),
     steps=(
         Step(
             plus(

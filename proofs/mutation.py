@@ -145,6 +145,8 @@ class Trial:
 
     def outcome(self, mutant: Expr) -> str:
         """Whether the worlds catch it, or it is equal, or survives."""
+        if _rearranged(mutant, self.expr):
+            return "equal"
         if any(self.differs(mutant, world) for world in self.worlds):
             return "caught"
         if all(_proved(mutant, self.expr, world) for world in self.worlds):
@@ -175,6 +177,18 @@ class Trial:
             )
         except ArithmeticError:
             return True
+
+
+def _rearranged(a: Expr, b: Expr) -> bool:
+    """Whether two lines are the same by arithmetic alone."""
+    argument = kernel.Argument()
+    try:
+        one, two = (
+            kernel.canonical(kernel.plain(e, argument)) for e in (a, b)
+        )
+        return one == two
+    except BROKEN:
+        return False
 
 
 def _proved(a: Expr, b: Expr, world: World) -> bool:

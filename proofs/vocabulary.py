@@ -436,6 +436,17 @@ class Boundary(Term):
         return rf"\left[ {body} \right]_{ends}"
 
 
+NOISE = Normal(epsilon, 0, 1)
+NOISES = DiagonalNormal(epsilons, 0, 1)
+
+
+def moved(mean: Basic, deviation: Basic) -> Vector:
+    r"""The vector mu + sigma * epsilon."""
+    inside = entry(mean, d) + entry(deviation, d) * epsilons[d]
+    name = r"\mu + \sigma \odot \epsilon"
+    return Vector(Symbol(name), inside)
+
+
 class Printer(LatexPrinter):
     """sympy's LaTeX printer with a textbook's habits."""
 
@@ -483,7 +494,7 @@ class Printer(LatexPrinter):
 
     def _print_Indexed(self, expr: Basic) -> str:
         base, *indices = (self._print(a) for a in expr.args)
-        base, *outer = base.split("_")
+        base, *outer = base.replace("_{", "_").rstrip("}").split("_")
         return f"{base}_{{{','.join(outer + indices)}}}"
 
 

@@ -118,8 +118,8 @@ class Line(World):
     """The real line: a normal model and polynomials of degree two.
 
     The prior is N(0, 1), the likelihood N(x; w z, s^2) and q(z | x) is
-    N(mu, sigma^2), unless a model says otherwise. Outputs of the encoder are linear in a weight, and the
-    coefficients of the polynomials are arbitrary.
+    N(mu, sigma^2), unless a model says otherwise. Outputs of the encoder are
+    linear in a weight; the coefficients of the polynomials are arbitrary.
     """
 
     model: tuple[Let, ...] = ()

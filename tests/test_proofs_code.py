@@ -15,7 +15,7 @@ from aevb.objectives import (
 )
 from proofs import DERIVATIONS
 from proofs.vocabulary import D, ell, mus, sigma, sigmas, x, zs
-from proofs.worlds import Line, mean
+from proofs.worlds import Line, interpret
 
 SIZE = 3
 WORLD = Line("three coordinates", sizes=((D, SIZE),))
@@ -33,7 +33,7 @@ def output() -> dict[str, torch.Tensor]:
 
 def last_line(name: str, output: dict[str, torch.Tensor]) -> np.ndarray:
     """The last line of a derivation, at every row of the output."""
-    expr = mean(DERIVATIONS[name].last, WORLD)
+    expr = interpret(DERIVATIONS[name].last, WORLD)
     vectors = {
         zs: output["z"],
         mus: output["mean"],
@@ -75,7 +75,7 @@ def test_pixel_likelihood_and_its_gradient_are_the_last_lines():
             ("bernoulli-logit", value),
             ("bernoulli-gradient", gradient[:, 0]),
         ):
-            line = mean(DERIVATIONS[name].last, WORLD)
+            line = interpret(DERIVATIONS[name].last, WORLD)
             expected = lambdify([ell, x], line, "numpy")(
                 logits.detach().numpy()[:, 0], pixel
             )
@@ -87,7 +87,7 @@ def test_wrapped_normal_divergence_is_the_series(deviation):
     """The series in the last line, cut where its terms are below 1e-17."""
     from sympy import Sum, oo
 
-    expr = mean(DERIVATIONS["wrapped-kl"].last, WORLD)
+    expr = interpret(DERIVATIONS["wrapped-kl"].last, WORLD)
     cut = expr.replace(
         lambda e: isinstance(e, Sum),
         lambda e: Sum(e.function, (e.limits[0][0], 1, 200)),

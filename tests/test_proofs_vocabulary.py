@@ -8,14 +8,15 @@ import pytest
 import scipy.stats
 from sympy import Integer, Symbol, log, symbols
 
-from proofs import witness
+from proofs import exact, numeric
 from proofs.vocabulary import (
     KL,
-    D,
+    Boundary,
     DiagonalNormal,
     Expectation,
     Let,
     Normal,
+    Output,
     Over,
     PositiveFunction,
     Ratio,
@@ -23,19 +24,25 @@ from proofs.vocabulary import (
     Term,
     TestFunction,
     Variance,
+    Vector,
+    d,
     encoder,
+    entry,
+    epsilons,
     evidence,
     joint,
     latex,
     likelihood,
+    moved,
     mus,
+    phi,
     posterior,
     prior,
     sigmas,
     z,
     zs,
 )
-from proofs.worlds import LINE, POINTS, mean
+from proofs.worlds import LINE, POINTS, interpret
 
 a, b = symbols("a b", positive=True)
 WEIGHTS = {
@@ -59,6 +66,8 @@ CASES = [
     (posterior(Integer(1)), r"p(1 \mid x)", JOINT[1] / sum(JOINT)),
     (Ratio(a, b), r"\frac{a}{b}", a / b),
     (Let(Symbol("c"), a * b), "c", a * b),
+    (likelihood(Integer(1), Symbol("x_2", real=True)), r"p(x_{2} \mid 1)",
+     Symbol("likelihood_x_2_1", positive=True)),
     (TangentGap(a, b), r"\delta(a, b)", log(b) + (a - b) / b - log(a)),
     (Over(f * prior(), z), r"\int p(z) f(z) \, dz",
      sum(p * v for p, v in zip(P, F, strict=True))),
@@ -78,11 +87,11 @@ CASES = [
 )
 def test_what_is_printed_is_meant(term, printed, value):
     assert latex(term) == printed
-    assert witness.equal(mean(term, POINTS), value)
+    assert exact.equal(interpret(term, POINTS), value)
 
 
 def test_a_normal_density_is_that_of_scipy():
-    density = mean(Normal(Symbol("y"), 2, Integer(3)), LINE)
+    density = interpret(Normal(Symbol("y"), 2, Integer(3)), LINE)
     found = [float(density.subs("y", y)) for y in (-1, 0, 4)]
     np.testing.assert_allclose(found, scipy.stats.norm(2, 3).pdf([-1, 0, 4]))
     printed = latex(Normal(z, Symbol("mu"), Symbol("sigma", positive=True)))
@@ -90,14 +99,14 @@ def test_a_normal_density_is_that_of_scipy():
 
 
 def test_a_diagonal_normal_density_is_that_of_scipy():
-    density = DiagonalNormal(zs, mus, sigmas, D)
+    density = DiagonalNormal(zs, mus, sigmas)
     values = {zs: [0.3, -1.0], mus: [1.0, 0.5], sigmas: [2.0, 0.7]}
     point = {
         base[i + 1]: v
         for base, row in values.items()
         for i, v in enumerate(row)
     }
-    found = float(mean(density, LINE).subs(point))
+    found = float(interpret(density, LINE).subs(point))
     expected = scipy.stats.multivariate_normal(
         values[mus], np.diag(np.square(values[sigmas]))
     ).pdf(values[zs])
@@ -105,17 +114,38 @@ def test_a_diagonal_normal_density_is_that_of_scipy():
     assert r"\operatorname{diag}(\sigma^2)" in latex(density)
 
 
-def test_a_test_function_and_its_derivative():
-    assert latex(TestFunction(z)) == "f(z)"
-    assert latex(TestFunction(z, slope=True)) == "f'(z)"
-    value = mean(TestFunction(z), LINE)
-    assert value.diff(z) == mean(TestFunction(z, slope=True), LINE).expand()
-    assert value.diff(z, 5) == 0 != value.diff(z, 4)
+def test_a_test_function_and_its_derivatives():
+    """On the line it is smooth in its point and in the weight."""
+    assert latex(TestFunction(z)) == r"f(z;\, \phi)"
+    assert latex(TestFunction(zs, d)) == r"\partial_{d} f(z;\, \phi)"
+    value = interpret(TestFunction(zs), LINE)
+    for by, variable in ((Integer(2), zs[2]), (phi, phi)):
+        found = interpret(TestFunction(zs, by), LINE)
+        assert (value.diff(variable) - found).expand() == 0 != found
+
+
+def test_outputs_are_linear_in_the_weight():
+    value, slope = (interpret(Output(mus[1], o), LINE) for o in (0, 1))
+    assert value.diff(phi) == slope != 0
+    assert latex(Output(mus[d], 1)) == r"\partial_\phi \mu_{d}"
+
+
+def test_a_boundary_term_is_a_difference_of_limits():
+    edge = Boundary(-z * Normal(z, 0, 1), z)
+    assert interpret(edge, LINE) == 0
+    assert latex(edge).endswith(r"_{z = -\infty}^{z = \infty}")
+
+
+def test_a_vector_has_entries_and_a_name():
+    vector = moved(mus, sigmas)
+    assert entry(vector, 2) == mus[2] + sigmas[2] * epsilons[2]
+    assert latex(vector) == r"\mu + \sigma \odot \epsilon"
 
 
 def test_every_object_of_the_vocabulary_is_tied():
     tied = {type(term) for term, _, _ in CASES}
     tied |= {Normal, DiagonalNormal, TestFunction, PositiveFunction}
+    tied |= {Boundary, Output, Vector}
     found, queue = set(), [Term]
     while queue:
         subclasses = queue.pop().__subclasses__()
@@ -130,13 +160,13 @@ def test_quadrature_has_its_digits():
     from sympy import Integral, exp, oo, sqrt
 
     moment = Integral(y**4 * exp(-(y**2) / (2 * c**2)), (y, -oo, oo))
-    with mpmath.workdps(witness.WORKING_DIGITS):
-        found = witness.precise(moment, 1)
-        at = witness.point(moment, 1)[c]
+    with mpmath.workdps(numeric.WORKING_DIGITS):
+        found = numeric.precise(moment, 1)
+        at = numeric.point(moment, 1)[c]
         expected = 3 * at**5 * mpmath.sqrt(2 * mpmath.pi)
         assert abs(found - expected) < 1e-30
         root = Integral(1 / sqrt(1 + y**2), (y, 0, 1))
-        assert abs(witness.precise(root, 1) - mpmath.asinh(1)) < 1e-30
+        assert abs(numeric.precise(root, 1) - mpmath.asinh(1)) < 1e-30
 
 
 def test_a_divergent_integral_has_no_value():
@@ -145,14 +175,14 @@ def test_a_divergent_integral_has_no_value():
     y = Symbol("y", real=True)
     odd = Integral(y**3, (y, -oo, oo))
     with pytest.raises(ArithmeticError, match="diverges"):
-        witness.precise(odd, 1)
-    assert witness.differ(odd, Integer(0))
+        numeric.precise(odd, 1)
+    assert numeric.differ(odd, Integer(0))
 
 
 def test_points_lie_inside_the_assumptions():
     expr = a + Symbol("r", real=True) + Symbol("n", integer=True)
     for seed, wide in itertools.product(range(20), (False, True)):
-        drawn = witness.point(expr, seed, wide)
+        drawn = numeric.point(expr, seed, wide)
         assert drawn[a] > 0
         assert drawn[Symbol("n", integer=True)] % 1 == 0
-    assert witness.point(expr, 1) == witness.point(expr, 1)
+    assert numeric.point(expr, 1) == numeric.point(expr, 1)

@@ -1,0 +1,454 @@
+"""The axioms: each a sentence for the page and a rewriting of one node.
+
+A rule returns None where it does not apply. Conditions that it needs it asks
+of the argument, which raises where they do not follow from what is assumed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import (
+    Add,
+    Derivative,
+    Expr,
+    Indexed,
+    IndexedBase,
+    Integer,
+    Integral,
+    Mul,
+    Pow,
+    Product,
+    Sum,
+    Symbol,
+    cos,
+    expand,
+    factor,
+    factorial2,
+    limit,
+    log,
+    oo,
+    pi,
+    sin,
+    together,
+)  # fmt: skip
+from sympy.core.basic import Basic
+
+from proofs.exact import rational
+from proofs.kernel import (
+    Argument,
+    canonical,
+    free,
+    holds_where,
+    plain,
+    polynomial,
+    rule,
+    split,
+    terms,
+)  # fmt: skip
+from proofs.vocabulary import (
+    NOISE,
+    NOISES,
+    Boundary,
+    D,
+    Density,
+    DiagonalNormal,
+    Expectation,
+    Normal,
+    Output,
+    Over,
+    TestFunction,
+    Vector,
+    d,
+    entry,
+    epsilon,
+    epsilons,
+    evidence,
+    joint,
+    likelihood,
+    moved,
+    phi,
+    prior,
+    theta,
+    z,
+)  # fmt: skip
+
+
+@rule("linearity", "Expectation and integral are linear where the parts are"
+      " finite; so are sums.")  # fmt: skip
+def _linearity(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, (Expectation, Over)):
+        return None
+    body, *rest = e.args
+    variable, parts, varying, sums = rest[-1], [], [], False
+    for term in terms(body):
+        constant, inner = split(term, variable)
+        if isinstance(inner, Sum) and oo not in inner.limits[0]:
+            part = e.func(inner.function, *rest)
+            parts.append(constant * Sum(part, *inner.limits))
+            sums = True
+        else:
+            part = e.func(inner, *rest)
+            parts.append(constant * part)
+        if variable in free(inner):
+            varying.append(part)
+    for part in varying if sums or len(varying) > 1 else ():
+        a.need("finite", part)
+    return Add(*parts)
+
+
+@rule("mass one", "A density has mass one.")
+def _mass(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Expectation) and e.args[-1] not in free(e.args[0]):
+        return e.args[0]
+    if isinstance(e, Over):
+        constant, body = split(e.args[0], e.args[1])
+        roles = ("prior", "encoder", "posterior", "weighted")
+        named = isinstance(body, Density) and str(body.args[0]) in roles
+        normal = isinstance(body, (Normal, DiagonalNormal))
+        if (named or normal) and body.args[1 if named else 0] == e.args[1]:
+            return constant
+    return None
+
+
+@rule("expectation", "An expectation under a density is the integral against"
+      " it. To divide by the density needs that it is positive wherever the"
+      " integrand is.")  # fmt: skip
+def _expectation(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Expectation):
+        return None
+    body, density, variable = e.args
+    inside = body * density
+    if isinstance(density, Density) and 1 / density in Mul.make_args(body):
+        a.need("where", density, inside)
+    if variable == theta:  # an angle
+        return Integral(inside, (theta, -pi, pi))
+    if isinstance(density, Normal) and isinstance(variable, Symbol):
+        return Integral(inside, (variable, -oo, oo))
+    return Over(inside, variable)
+
+
+@rule("marginal density", "The density of x is the integral of the joint"
+      " density over z.")  # fmt: skip
+def _marginal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Density) and str(e.args[0]) == "evidence":
+        return Over(joint(z, e.args[2]), z)
+    return None
+
+
+@rule("product rule", "The joint density is the likelihood times the prior.")
+def _product(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Density) and str(e.args[0]) == "joint":
+        factors = likelihood(e.args[1], e.args[2]) * prior(e.args[1])
+        return plain(factors, a)
+    return None
+
+
+@rule("Bayes", "The posterior is the joint density over p(x), where that is"
+      " positive.")  # fmt: skip
+def _bayes(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Density) and str(e.args[0]) == "posterior":
+        _, at, data = e.args
+        if "likelihood" not in a.model:
+            a.need("positive", evidence(data))
+        return joint(at, data) / evidence(data)
+    return None
+
+
+@rule("logarithm", "The logarithm of a product of positive factors is the sum"
+      " of their logarithms; it undoes the exponential.")  # fmt: skip
+def _logarithm(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, log):
+        return None
+    total = Add()
+    inside = e.args[0]
+    if not isinstance(inside, Product):
+        inside = factor(together(inside))
+    for part in Mul.make_args(inside):
+        base, power = part.as_base_exp()
+        if not any(holds_where(a, base, q) for q in under):
+            a.need("positive", base)
+        if isinstance(base, Product):
+            body = _logarithm(log(base.function), a, under)
+            total += power * Sum(body, *base.limits)
+        else:
+            total += power * log(base)
+    return total
+
+
+@rule("reciprocal", "The logarithm of a reciprocal has the opposite sign, in"
+      " [0, oo] too.")  # fmt: skip
+def _reciprocal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    quotient = isinstance(e, log) and e.args[0].as_numer_denom()[1] != 1
+    return -log(1 / e.args[0]) if quotient else None
+
+
+@rule("independence", "Under a product density the expectation of what"
+      " depends on one factor's variable is that under the factor"
+      " (Tonelli, Fubini).")  # fmt: skip
+def _independence(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Expectation):
+        return None
+    body, density, base = e.args
+    if not isinstance(base, IndexedBase):
+        return None
+    entries = {v for v in free(body) if isinstance(v, Indexed)}
+    entries = {v for v in entries if v.base == base}
+    if len(entries) != 1 or base in free(
+        body.xreplace({v: Symbol("other") for v in entries})
+    ):
+        return None
+    (one,) = entries
+    if isinstance(density, Product):
+        ((index, *_),) = density.limits
+        of_one = density.function.xreplace({index: one.indices[0]})
+    elif isinstance(density, DiagonalNormal):
+        of_one = density.factor(one.indices[0])
+    else:
+        return None
+    found = Expectation(body, of_one, one)
+    a.need("finite", found)
+    return found
+
+
+@rule("diagonal covariance", "A normal density with a diagonal covariance is"
+      " the product of the densities of its entries: the determinant is the"
+      " product of the diagonal, and the inverse is diagonal.")  # fmt: skip
+def _diagonal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, DiagonalNormal) and not isinstance(e.args[0], Symbol):
+        return Product(e.factor(d), (d, 1, D))
+    return None
+
+
+@rule("normal density", "The normal density is written out.")
+def _normal(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Normal):
+        return e.formula()
+    return None
+
+
+@rule("change of variables", "An integral over the line, or over D of them,"
+      " may be taken over epsilon with z = mu + sigma epsilon, sigma > 0, and"
+      " a factor sigma for every variable.")  # fmt: skip
+def _change(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Over):
+        body, v = e.args
+        for q in body.atoms(DiagonalNormal, Normal):
+            at, mean, deviation = q.args
+            if isinstance(at, Indexed) and (at.base, *at.indices) == (v, d):
+                new = moved(Vector(at, mean), Vector(at, deviation))
+                a.need("positive", deviation)
+                scale = Product(deviation, (d, 1, D))
+                return Over(_inserted(body, v, new) * scale, epsilons)
+            if at == v:
+                a.need("positive", deviation)
+                moved_body = body.xreplace({v: mean + deviation * epsilon})
+                return Over(moved_body * deviation, epsilon)
+    if isinstance(e, Sum) and isinstance(e.function, Integral):
+        return _shifted(e)
+    return None
+
+
+def _shifted(e: Sum) -> Expr:
+    """Integrals of images, each moved by 2 pi k; cosines do not notice."""
+    (index, *_), inner = e.limits[0], e.function
+    ((v, low, high),) = inner.limits
+    body = inner.function.xreplace({v: v - 2 * pi * index})
+    body = canonical(body).replace(cos, lambda b: cos(_turns(expand(b))))
+    ends = (low + 2 * pi * index, high + 2 * pi * index)
+    return Sum(Integral(body, (v, *ends)), *e.limits)
+
+
+def _turns(angle: Expr) -> Expr:
+    """An angle without the terms that are whole turns."""
+    return Add(
+        *(t for t in Add.make_args(angle) if not (t / (2 * pi)).is_integer)
+    )
+
+
+@rule("reparameterisation", "Under a normal density z may be drawn as"
+      " mu + sigma epsilon.", proved="reparameterisation")  # fmt: skip
+def _reparameterise(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Expectation):
+        return None
+    body, density, v = e.args
+    if density.args[1:] == (0, 1):
+        return None
+    if isinstance(density, DiagonalNormal) and density.args[0] == v:
+        new = moved(*density.args[1:])
+        a.need("positive", entry(density.args[2], d))
+        return Expectation(_inserted(body, v, new), NOISES, epsilons)
+    if isinstance(density, Normal) and density.args[0] == v:
+        _, mean, deviation = density.args
+        a.need("positive", deviation)
+        new = mean + deviation * epsilon
+        return Expectation(body.xreplace({v: new}), NOISE, epsilon)
+    return None
+
+
+def _inserted(body: Expr, base: Basic, new: Vector) -> Expr:
+    entries = {
+        v: entry(new, v.indices[0])
+        for v in body.atoms(Indexed)
+        if v.base == base
+    }
+    return body.xreplace(entries).xreplace({base: new})
+
+
+@rule("moments", "A standard normal variable has the moments 0 (odd), 1, 3,"
+      " 15, ... (even).", proved="normal-moments")  # fmt: skip
+def _moments(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Expectation) and isinstance(e.args[1], Normal):
+        body, density, v = e.args
+        power = body.as_base_exp()[1] if body != v else Integer(1)
+        unit = density.args == (v, 0, 1) and body == v**power
+        if unit and power.is_Integer and power > 0:
+            return Integer(0 if power % 2 else factorial2(power - 1))
+    return None
+
+
+@rule("Gaussian tails", "Powers are integrable under a normal density, and a"
+      " power times the density vanishes at infinity.")  # fmt: skip
+def _tails(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Boundary):
+        body, v = e.args
+        _, inner = split(body / Normal(v, 0, 1), v)
+        if polynomial(inner, v):
+            return Integer(0)
+    return None
+
+
+@rule("fundamental theorem", "The integral of a derivative is the difference"
+      " of the values at the ends.")  # fmt: skip
+def _fundamental(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Boundary):
+        body, v = e.args
+        density = Normal(v, 0, 1)
+        slope = (body / density * density.formula()).diff(v)
+        inside = rational(slope / density.formula())
+        return Expectation(inside, density, v)
+    if isinstance(e, Integral) and a.antiderivative is not None:
+        *outer, (v, low, high) = e.limits[::-1]
+        f = a.antiderivative
+        if rational(f.diff(v) - e.function) != 0:
+            return None
+        ends = [limit(f, v, oo) if b == oo else f.xreplace({v: b})
+                for b in (low, high)]  # fmt: skip
+        value = ends[1] - ends[0]
+        return Integral(value, *outer[::-1]) if outer else value
+    return None
+
+
+@rule("differentiation under the integral", "The derivative by a parameter"
+      " passes inside, if near every value of it one integrable function"
+      " dominates the derivative of the integrand.")  # fmt: skip
+def _exchange(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Derivative) or not isinstance(
+        e.expr, (Expectation, Over)
+    ):
+        return None
+    body, *rest = e.expr.args
+    (parameter,) = e.variables
+    if any(parameter in free(r) for r in rest):
+        return None
+    a.need("dominated", Derivative(body, parameter), parameter)
+    return e.expr.func(Derivative(body, parameter), *rest)
+
+
+@rule("chain rule", "Derivatives of sums, products and compositions.")
+def _chain(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Derivative) or e.expr.has(Expectation, Over):
+        return None
+    (v,) = e.variables
+    found = e.expr
+    if isinstance(found, log):
+        return Derivative(found.args[0], v) / found.args[0]
+    if isinstance(found, TestFunction):
+        at = entry(found.args[0], d)
+        by_entry = TestFunction(found.args[0], d)
+        inner = Sum(by_entry * _by_weight(at), (d, 1, D))
+        return inner + TestFunction(found.args[0], phi)
+    if found.has(Density, TestFunction):
+        return None if v in free(found) else Integer(0)
+    return found.diff(v)
+
+
+def _by_weight(expr: Expr) -> Expr:
+    """The derivative by the weight, on which the outputs depend."""
+    dummies = {o: Symbol(f"o{i}") for i, o in enumerate(expr.atoms(Output))}
+    inside = expr.xreplace(dummies)
+    return Add(
+        *(
+            inside.diff(dummy) * Output(o.args[0], 1)
+            for o, dummy in dummies.items()
+        )
+    ).xreplace({dummy: o for o, dummy in dummies.items()})
+
+
+@rule("Fubini", "Sums and integrals of absolutely convergent families may be"
+      " exchanged.")  # fmt: skip
+def _fubini(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e, Pow) and isinstance(e.base, Integral) and e.exp == 2:
+        ((v, *ends),) = e.base.limits
+        one, two = Symbol("a", real=True), Symbol("b", real=True)
+        f = e.base.function
+        product = f.xreplace({v: one}) * f.xreplace({v: two})
+        return Integral(product, (one, *ends), (two, *ends))
+    if isinstance(e, (Expectation, Over, Integral)):
+        body = e.args[0]
+        series = [b for b in Mul.make_args(body) if isinstance(b, Sum)]
+        if len(series) == 1 and oo in series[0].limits[0]:
+            rest = body / series[0]
+            inside = e.func(rest * series[0].function, *e.args[1:])
+            found = Sum(inside, *series[0].limits)
+            a.need("summable", found)
+            return found
+    if isinstance(e, Sum) and len(e.limits) == 2:
+        found = Sum(e.function, *e.limits[::-1])
+        a.need("summable", found)
+        return found
+    return None
+
+
+@rule("polar coordinates", "In the plane the area element is r dr dphi.")
+def _polar(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Integral) or len(e.limits) != 2:
+        return None
+    (one, *ends), (two, *others) = e.limits
+    if ends != [-oo, oo] or others != ends:
+        return None
+    r, angle = Symbol("r", real=True), Symbol("phi", real=True)
+    turned = {one: r * cos(angle), two: r * sin(angle)}
+    body = expand(e.function.xreplace(turned)).replace(
+        lambda b: b.is_Pow and b.base == sin(angle) and b.exp == 2,
+        lambda b: 1 - cos(angle) ** 2,
+    )
+    return Integral(expand(body) * r, (r, 0, oo), (angle, 0, 2 * pi))
+
+
+@rule("tiling", "An integral over the line is the sum of those over intervals"
+      " that lie end to end, if it converges absolutely.")  # fmt: skip
+def _tiling(e: Expr, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e, Sum) or not isinstance(e.function, Integral):
+        return None
+    (index, low, high), inner = e.limits[0], e.function
+    ((v, first, last),) = inner.limits
+    body = canonical(inner.function)
+    meet = expand(first.xreplace({index: index + 1}) - last) == 0
+    if index in free(body) or not meet or (low, high) != (-oo, oo):
+        return None
+    a.need("summable", e)
+    return Integral(body, (v, -oo, oo))
+
+
+def _nowhere(e: Expr, a: Argument, under: Any) -> None:
+    """For the rules of inequalities, which `below` and `sign` apply."""
+
+
+rule("order", "Expectation, integral and sum keep the order of what is"
+     " inside; where both sides are finite, they are equal only if the insides"
+     " are almost everywhere.")(_nowhere)  # fmt: skip
+rule("one of many", "A series of positive terms is more than each of them,"
+     " and the logarithm increases.")(_nowhere)  # fmt: skip
+rule("tangent", "The logarithm lies below its tangents, and touches them at"
+     " one point.", proved="log-concave")(_nowhere)  # fmt: skip
