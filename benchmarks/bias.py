@@ -35,7 +35,9 @@ def main() -> None:
     likelihood = evaluation.bernoulli(model, x)
     found = {
         name: {
-            n: evaluation.log_px_by_normal(*proposal, likelihood, n, seeded)
+            n: evaluation.importance_sampling(
+                *proposal, likelihood, n, seeded
+            )[0]
             for n in (*SAMPLES, MANY)
         }
         for name, proposal in proposals.items()
