@@ -10,29 +10,24 @@ two with this report's network, batch and rate as well; it notes the seconds
 of training (judging stops the clock) at which the ELBO of LEVELS is reached
 on TEST test images, and writes code/aevb/measured/speed.json. Programs
 alternate, so that each pair of times is of one moment of the machine. It also
-measures the parts of a step and how the cost grows.
+measures how the cost grows with images, width, samples and lattice points.
 """
 
 import argparse
-import math
-import resource
-import subprocess
-import sys
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from aevb import data, evaluation, results
 from aevb.checkpoints import write_json
-from aevb.experiments import EXPERIMENTS
 from aevb.models import VAE
 from aevb.objectives import negative_elbo
 from aevb.settings import VAEConfig
@@ -43,6 +38,12 @@ TARGET = Path("code/aevb/measured/speed.json")
 CPU = torch.device("cpu")
 LEVELS = (-112.0, -105.0, -100.0)
 TEST, LIMIT = 2000, 300.0  # test images; seconds after which one gives up
+SIZES = {
+    "images": (5_000, 10_000, 20_000, 40_000),
+    "width": (128, 256, 512, 1024),
+    "samples": (100, 200, 400, 800),
+    "points": (2_500, 10_000, 40_000, 160_000),
+}
 THEIRS: dict[str, Any] = {"hidden_dims": (400, 40), "batch": 128, "lr": 1e-3}
 OURS: dict[str, Any] = {"hidden_dims": (256, 256, 256, 40), "batch": 256}
 OURS |= {"lr": 3e-3}
@@ -176,17 +177,14 @@ PROGRAMS: dict[str, Callable[[Watch], None]] = {
 
 
 def race(pairs: int) -> list[dict[str, Any]]:
-    """For each pair and program: seconds to each level, None if never, and
-    images a second."""
+    """Seconds to each level, None if never, and the last judgement."""
     rows = []
     for _ in range(pairs):
         row: dict[str, Any] = {}
         for name, train in PROGRAMS.items():
             watch = Watch()
-            try:
+            with contextlib.suppress(Reached):
                 train(watch)
-            except Reached:
-                pass
             row[name] = {
                 "seconds": [watch.first(level) for level in LEVELS],
                 "last": watch.curve[-1],
@@ -196,104 +194,52 @@ def race(pairs: int) -> list[dict[str, Any]]:
     return rows
 
 
-def parts(settings: VAEConfig, steps: int = 30) -> dict[str, float]:
-    """Median milliseconds of each part of a training step."""
-    trainer, times = Trainer(VAETask(settings), CPU), []
-    for rows in trainer.batches():
-        clock = [time.perf_counter()]
-        x = trainer.task.draw(rows, 0.0)
-        clock.append(time.perf_counter())
-        loss = trainer.task.loss(trainer.model, x)["loss"]
-        clock.append(time.perf_counter())
-        trainer.model.zero_grad(set_to_none=True)
-        loss.backward()
-        clock.append(time.perf_counter())
-        for optimizer in trainer.optimizers:
-            optimizer.step()
-        trainer.move_average()
-        clock.append(time.perf_counter())
-        times.append([1e3 * (b - a) for a, b in zip(clock, clock[1:])])  # noqa: B905
-        if len(times) == steps:
-            break
-    names = ("draw", "forward", "backward", "optimizers and average")
-    middle = [median(column) for column in zip(*times, strict=True)]
-    return dict(zip(names, middle, strict=True))
-
-
-def cost(kind: str, size: int) -> tuple[float, float]:
-    """Processor seconds of a job, and the peak megabytes of its process."""
-    command = [sys.executable, __file__, "--cost", kind, str(size)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds, megabytes = map(float, done.stdout.split())
-    return seconds, megabytes
-
-
-def job(kind: str, size: int) -> None:
-    """In a process of its own: do it, print its cost."""
-    torch.set_num_threads(1)
-    x, settings = binary_test_images(CPU, 500), ours(epochs=1)
-    plane = VAETask(ours(hidden_dims=(256, 256, 256, 4))).model()
+def seconds(kind: str, size: int) -> float:
+    """Processor seconds of an epoch, or of an evaluation of 200 images."""
     if kind in ("images", "width"):
-        changed = {"train_size": size} if kind == "images" else {}
-        if kind == "width":
-            changed |= {"hidden_dims": (size, size, 40), "train_size": 10_000}
+        changed: dict[str, Any] = {"train_size": 10_000}
+        changed["train_size" if kind == "images" else "hidden_dims"] = (
+            size if kind == "images" else (size, size, 40)
+        )
         trainer = Trainer(VAETask(ours(epochs=1, **changed)), CPU)
-    start = time.process_time()
-    if kind in ("images", "width"):
+        start = time.process_time()
         for rows in trainer.batches():
             trainer.take_step(rows)
-    elif kind == "samples":
-        model = VAETask(settings).model()
+        return time.process_time() - start
+    x = binary_test_images(CPU, 200)
+    latents = 40 if kind == "samples" else 4
+    model = VAETask(ours(hidden_dims=(256, 256, 256, latents))).model()
+    start = time.process_time()
+    if kind == "samples":
         evaluation.evaluate_vae(model, x, size)
     else:
-        evaluation.log_px_by_quadrature(plane, x, 12 / math.sqrt(size))
-    seconds = time.process_time() - start
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-SIZES = {
-    "images": (10_000, 20_000, 40_000, 60_000),
-    "width": (128, 256, 512, 1024),
-    "samples": (50, 100, 200, 400),
-    "points": (2_500, 10_000, 40_000),
-}
+        evaluation.log_px_by_quadrature(model, x, 10 / size**0.5)
+    return time.process_time() - start
 
 
 def growth() -> dict[str, Any]:
-    """Cost against each size, and its exponent: the slope of log seconds
-    on log size, by least squares."""
+    """Cost against each size; the slope of its logarithm on the size's."""
     found = {}
     for kind, sizes in SIZES.items():
-        seconds, megabytes = zip(*(cost(kind, n) for n in sizes), strict=True)
-        x, y = (torch.tensor(v).log() for v in (sizes, seconds))
+        cost = [seconds(kind, n) for n in sizes]
+        x, y = (torch.tensor(v).log() for v in (sizes, cost))
         slope = ((x - x.mean()) @ y / (x - x.mean()).square().sum()).item()
-        found[kind] = {
-            "sizes": sizes,
-            "seconds": seconds,
-            "megabytes": megabytes,
-            "slope": slope,
-        }
+        found[kind] = {"sizes": sizes, "seconds": cost, "slope": slope}
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--cost", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.cost:
-        job(asked.cost[0], int(asked.cost[1]))
-        return
     torch.set_num_threads(1)
-    steps = {n: EXPERIMENTS[n].config for n in ("vae_kl", "vae_best")}
     found = {
         "levels": LEVELS,
         "limit": LIMIT,
         "test_images": TEST,
         "settings": {"theirs": THEIRS, "ours": ours().model_dump()},
-        "race": race(asked.pairs),
-        "milliseconds": {n: parts(c) for n, c in steps.items()},
         "growth": growth(),
+        "race": race(asked.pairs),
         "provenance": results.provenance(),
     }
     write_json(TARGET, found)

@@ -103,6 +103,46 @@ def squared_error(imgs: Tensor, x: Tensor) -> Tensor:
     return (imgs - x).square().mean(dim=1)
 
 
+@torch.no_grad()
+def importance_sampling(
+    mean: Tensor,
+    scale: Tensor,
+    log_likelihood: LogLikelihood,
+    samples: int,
+    generator: torch.Generator,
+    note: Callable[[int], object] = lambda latents: None,
+) -> tuple[Tensor, Tensor]:
+    """log 1/S sum_s w_s and the mean of log p(x | z_s), (B,) each.
+
+    Args:
+        mean, scale: of the proposal N(m, C C^T) of each image, m (B, L) and
+            C (B, L, L), triangular.
+        log_likelihood: log p(x | z) of latents (S', B, L), as (S', B).
+        samples: samples an image, S.
+        generator: of the noise; on the device of `mean`.
+        note: told of each chunk how many latents it held.
+
+    Raises:
+        UserError: fewer than one sample is asked for.
+    """
+    _check_samples(samples)
+    log_det = scale.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    log_sum = torch.full_like(log_det, -math.inf)
+    total = torch.zeros_like(log_det)
+    chunk = max(LATENTS // max(len(mean), 1), 1)
+    for done in range(0, samples, chunk):
+        noise = mean.new_empty(min(chunk, samples - done), *mean.shape)
+        noise.normal_(generator=generator)
+        z = mean + (scale @ noise.unsqueeze(-1)).squeeze(-1)
+        log_px_z = log_likelihood(z)  # (S', B)
+        # log p(z) - log r(z): normal constants cancel
+        log_ratio = 0.5 * (noise**2 - z**2).sum(dim=-1) + log_det
+        log_sum = torch.logaddexp(log_sum, (log_px_z + log_ratio).logsumexp(0))
+        total += log_px_z.sum(dim=0)
+        note(log_px_z.numel())
+    return log_sum - math.log(samples), total / samples
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What S posterior samples tell of each image, (B,) each, in nats."""
@@ -126,37 +166,19 @@ def bounds(
     log_likelihood: LogLikelihood,
     samples: int,
     generator: torch.Generator,
-    note: Callable[[int], object] = lambda latents: None,
 ) -> Bounds:
-    """Importance sampling with the encoder's posterior as the proposal.
+    """What samples of the encoder's posterior q(z | x) tell.
 
     Args:
-        mean, logvar: the posterior q(z | x) of each image, (B, L).
-        log_likelihood: log p(x | z) of latents (S', B, L), as (S', B).
-        samples: importance samples an image, S.
-        generator: of the noise; on the device of `mean`.
-        note: told of each chunk how many latents it held.
-
-    Raises:
-        UserError: fewer than one sample is asked for.
+        mean, logvar: the posterior of each image, (B, L).
+        log_likelihood, samples, generator, errors: see importance_sampling.
     """
-    _check_samples(samples)
-    sigma = torch.exp(0.5 * logvar)
-    log_sum = torch.full_like(mean[:, 0], -math.inf)
-    total = torch.zeros_like(log_sum)
-    chunk = max(LATENTS // max(len(mean), 1), 1)
-    for done in range(0, samples, chunk):
-        noise = mean.new_empty(min(chunk, samples - done), *mean.shape)
-        z = mean + sigma * noise.normal_(generator=generator)
-        log_px_z = log_likelihood(z)  # (S', B)
-        # log p(z) - log q(z | x): normal constants and means cancel
-        log_ratio = 0.5 * (noise**2 + logvar - z**2).sum(dim=-1)
-        log_w = log_px_z + log_ratio
-        log_sum = torch.logaddexp(log_sum, log_w.logsumexp(dim=0))
-        total += log_px_z.sum(dim=0)
-        note(log_w.numel())
+    scale = torch.diag_embed(torch.exp(0.5 * logvar))
+    log_px, log_px_z = importance_sampling(
+        mean, scale, log_likelihood, samples, generator
+    )
     rate = -loss_KL_wo_E({"mean": mean, "logvar": logvar})
-    return Bounds(log_sum - math.log(samples), -total / samples, rate)
+    return Bounds(log_px, -log_px_z, rate)
 
 
 @torch.no_grad()
@@ -216,36 +238,6 @@ def fitted(
         root = torch.linalg.cholesky(one + (j * p * (1 - p)) @ j.mT)
     c = torch.linalg.solve_triangular(root.mT, one.expand_as(root), upper=True)
     return mean, c
-
-
-@torch.no_grad()
-def log_px_by_normal(
-    mean: Tensor,
-    scale: Tensor,
-    log_likelihood: LogLikelihood,
-    samples: int,
-    generator: torch.Generator,
-    note: Callable[[int], object] = lambda latents: None,
-) -> Tensor:
-    """Importance sampling with N(m, C C^T) as the proposal, (B,).
-
-    Args:
-        mean, scale: m (B, L) and C (B, L, L), triangular.
-        log_likelihood, samples, generator, note, errors: as in `bounds`.
-    """
-    _check_samples(samples)
-    log_det = scale.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-    log_sum = torch.full_like(log_det, -math.inf)
-    chunk = max(LATENTS // max(len(mean), 1), 1)
-    for done in range(0, samples, chunk):
-        noise = mean.new_empty(min(chunk, samples - done), *mean.shape)
-        noise.normal_(generator=generator)
-        z = mean + (scale @ noise.unsqueeze(-1)).squeeze(-1)
-        log_ratio = 0.5 * (noise**2 - z**2).sum(dim=-1) + log_det
-        log_w = log_likelihood(z) + log_ratio
-        log_sum = torch.logaddexp(log_sum, log_w.logsumexp(dim=0))
-        note(log_w.numel())
-    return log_sum - math.log(samples)
 
 
 @torch.no_grad()
@@ -354,7 +346,7 @@ def evaluate_vae(
         with autocast(x.device, precision):
             found = bounds(*posterior, likelihood, ELBO_SAMPLES, generator)
             proposal = fitted(model, images, *posterior, generator)
-            log_px = log_px_by_normal(
+            log_px, _ = importance_sampling(
                 *proposal, likelihood, importance_samples, generator, note
             )
         return found, log_px

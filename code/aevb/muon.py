@@ -29,7 +29,8 @@ POLYNOMIALS = (
 )
 """Of a s + b s^3 + c s^5. Each is the one closest to 1 on an interval of s:
 the first on [0.001, 1], the others on where that before them leads (Amsel et
-al. 2025). Together they multiply a small s by 140 and end between 0.14 and 1.86."""
+al. 2025). Together they multiply a small s by 140, and end between 0.14 and
+1.86."""
 
 
 def orthogonalize(u: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
