@@ -48,7 +48,7 @@ IMAGES = 500
 """Test images on a page of its own."""
 HALF, STEP = 4.5, 0.15
 """Half width and step of the lattice that finds where a posterior lies."""
-HERMITE = (5, 8, 12, 16, 24, 36)
+HERMITE = (5, 8, 12, 16, 24, 36, 52, 72)
 """Nodes along an axis of the Gauss-Hermite rules that are tried in turn."""
 CAPTIONS = {
     "plane": """

@@ -363,8 +363,8 @@ async function torus(figure, body, config) {
     }
     const least = columns.at(-1).path.length;
     table.replaceChildren(
-      row("th", "path", "mean distance from the surface",
-        "largest", "length", "over the geodesic's"),
+      row("th", "path", "mean distance", "largest", "length",
+        "/ geodesic's"),
       ...columns.map(({ name, path }) => row("td", name, path.mean.toFixed(4),
         path.max.toFixed(4), path.length.toFixed(3),
         least > 1e-3 ? (path.length / least).toFixed(3) : "\u2013")));
