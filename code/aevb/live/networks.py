@@ -34,12 +34,14 @@ from torch import Tensor, nn
 from aevb.checkpoints import replacing, write_json
 from aevb.errors import UserError
 from aevb.models import AE, VAE, ResidualBlock, SkipNetwork
-from aevb.torus_vae import PlainVAE, ToroidalVAE
 
 BITS = 11
 """Of a matrix whose inputs are known; more is not seen in an image."""
 NARROW = 16
 """Inputs of a matrix that is so small that it always has 16 bits."""
+SPACES = {(4, 2): "plain", (6, 4): "toroidal"}
+"""Latent spaces of points, by what the encoder gives and the decoder takes:
+mean and log variance of a plane; cosine, sine and spread of two angles."""
 DAMPING = 1e-6
 """Added to X'X, in units of its mean diagonal."""
 
@@ -210,15 +212,22 @@ def describe(model: Any) -> dict[str, Any]:
 
 def _kind(model: Any) -> tuple[dict[str, Any], Any]:
     """What kind of code a model has, and what has its two networks."""
-    if isinstance(model, PlainVAE):
-        frequencies = model.encoding.frequencies
-        return {"kind": "plain", "frequencies": frequencies}, model.vae
-    for kind, of in (("ae", AE), ("vae", VAE), ("toroidal", ToroidalVAE)):
-        if isinstance(model, of):
-            return {"kind": kind}, model
-    raise UserError(
-        f"a {type(model).__name__} has no encoder and decoder to export"
-    )
+    owner = getattr(model, "vae", model)
+    if isinstance(model, (AE, VAE)):
+        return {"kind": type(model).__name__.lower()}, owner
+    if not hasattr(owner, "encoder") or not hasattr(owner, "decoder"):
+        raise UserError(
+            f"a {type(model).__name__} has no encoder and decoder to export"
+        )
+    sizes = owner.encoder[-1].out_features, owner.decoder[0].in_features
+    if sizes not in SPACES:
+        raise UserError(
+            f"an encoder of {sizes[0]} outputs and a decoder of {sizes[1]} "
+            "inputs belong to no latent space that the page knows"
+        )
+    encoding = getattr(model, "encoding", None)
+    frequencies = getattr(encoding, "frequencies", 0)
+    return {"kind": SPACES[sizes], "frequencies": frequencies}, owner
 
 
 def _export_onnx(model: Any, path: Path) -> list[Path]:
