@@ -13,8 +13,9 @@ from pathlib import Path
 
 import torch
 
-from aevb import evaluation, experiments, results
+from aevb import evaluation, results, runs
 from aevb.checkpoints import write_json
+from aevb.tasks import binary_test_images
 
 TARGET = Path("code/aevb/measured/bias.json")
 IMAGES, MANY, SAMPLES = 200, 5000, (10, 25, 50, 100, 200, 400)
@@ -23,7 +24,7 @@ IMAGES, MANY, SAMPLES = 200, 5000, (10, 25, 50, 100, 200, 400)
 @torch.no_grad()
 def main() -> None:
     torch.set_num_threads(1)
-    model = experiments.run("vae_best").model
+    model = runs.run("vae_best").model
     x = binary_test_images(torch.device("cpu"))[-IMAGES:]
     mean, logvar = model.encode(x)
     seeded = torch.Generator().manual_seed(0)

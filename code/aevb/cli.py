@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -39,20 +39,54 @@ def report(run: "Run") -> None:
         print(f"  {name:24} {show(estimate)}")
 
 
-def train(name: str, settings: list[str]) -> None:
-    """Train one experiment with its own settings as options, or find it."""
+def finished(verb: str, name: str, settings: list[str]) -> "Run":
+    """The run of an experiment with its own settings as options."""
     config = profiles.configure(name)[1]
     with one_line_faults():
         changed = tyro.cli(
             type(config),
             default=config,
             args=settings,
-            prog=f"aevb train {name}",
+            prog=f"aevb {verb} {name}",
             description=f"Train {name!r}, or find its finished run.",
         )
     from aevb import runs
 
-    report(runs.run(name, **changed.model_dump()))
+    return runs.run(name, **changed.model_dump())
+
+
+def train(name: str, settings: list[str]) -> None:
+    """Train one experiment, or find it, and print its numbers."""
+    report(finished("train", name, settings))
+
+
+def explore(name: str, settings: list[str]) -> None:
+    """Write a page with the explorers of a run; show it where one can."""
+    import webbrowser
+
+    from aevb import live
+
+    path = live.explore(finished("explore", name, settings)).resolve()
+    print(path, flush=True)
+    with suppress(webbrowser.Error):
+        browser = webbrowser.get()
+        # what takes a terminal over is no browser for such a page
+        if type(browser) is not webbrowser.GenericBrowser:
+            browser.open(path.as_uri())
+
+
+def export(name: str, settings: list[str]) -> None:
+    """Write the networks of a run to the file that follows --to."""
+    at = settings.index("--to") if "--to" in settings[:-1] else None
+    if at is None:
+        raise UserError("export where? Add --to model.json, or model.onnx")
+    from aevb import live
+
+    others = settings[:at] + settings[at + 2 :]
+    for path in live.export(
+        finished("export", name, others), settings[at + 1]
+    ):
+        print(path)
 
 
 def train_all() -> None:
@@ -146,6 +180,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train-all": train_all,
     "verify-kl": verify_kl,
 }
+NAMED: dict[str, Callable[[str, list[str]], None]] = {
+    "train": train,
+    "explore": explore,
+    "export": export,
+}
+"""Commands that take an experiment's name and its settings."""
 
 
 def parsed(args: list[str]) -> Callable[[], None]:
@@ -154,18 +194,18 @@ def parsed(args: list[str]) -> Callable[[], None]:
     Raises:
         UserError: they ask for none; the message names the nearest.
     """
-    table = {"train": train, **COMMANDS}
+    table = {**NAMED, **COMMANDS}
     if not args:
         raise UserError(f"which command? There are {', '.join(table)}")
     if not args[0].startswith("-"):
         profiles.find(args[0], table, "command")
-    if args[0] == "train":
+    if args[0] in NAMED:
         name = next(iter(args[1:]), "")
         if name and not name.startswith("-"):
-            return functools.partial(train, name, args[2:])
+            return functools.partial(NAMED[args[0]], name, args[2:])
         if name not in ("-h", "--help"):
             known = ", ".join(experiments.EXPERIMENTS)
-            raise UserError(f"train which experiment? There are {known}")
+            raise UserError(f"{args[0]} which experiment? There are {known}")
         args = [name]
     calls = {name: _deferred(call) for name, call in COMMANDS.items()}
     with one_line_faults():
@@ -175,7 +215,9 @@ def parsed(args: list[str]) -> Callable[[], None]:
             args=args,
             description="`aevb train NAME` trains one experiment: "
             f"{', '.join(experiments.EXPERIMENTS)}. Its settings are "
-            "options: `aevb train NAME --help` lists them.",
+            "options: `aevb train NAME --help` lists them. `aevb explore "
+            "NAME` writes a page with its explorers, `aevb export NAME --to "
+            "model.json` its networks.",
         )
 
 

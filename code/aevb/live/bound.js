@@ -241,14 +241,14 @@ async function atNodes(joint, image, q, [t, w], alive = () => true) {
 
 const mean = (nodes, f) => nodes.reduce((sum, n) => sum + n.w * f(n), 0);
 
-// E_q f by finer and finer rules, until two agree to 2e-4.
+// E_q f by finer and finer rules, until two agree to 1e-4.
 async function settled(joint, image, q, rules, f, alive) {
   let last = NaN;
   for (const rule of rules) {
     const nodes = await atNodes(joint, image, q, rule, alive);
     if (!nodes) return undefined;
     const value = mean(nodes, f);
-    if (Math.abs(value - last) < 2e-4) return value;
+    if (Math.abs(value - last) < 1e-4) return value;
     last = value;
   }
   return last;
@@ -268,7 +268,7 @@ async function elboOf(joint, image, q, rules, alive) {
 }
 
 async function gapOf(joint, image, q, logPx, alive) {
-  const rules = [0.9, 0.6, 0.4, 0.3, 0.2].map(normalRule);
+  const rules = [0.9, 0.6, 0.4, 0.27, 0.18, 0.12].map(normalRule);
   const found = await settled(joint, image, q, rules, ({ f, s }) =>
     -LOG_TAU - Math.log(q.sd[0] * q.sd[1]) - (s[0] ** 2 + s[1] ** 2) / 2
       - f, alive);
@@ -298,7 +298,7 @@ async function bound(figure, body, config) {
   const bits = new Uint8Array(await bytes(config.images));
   const codes = await floats(config.codes);
   const { labels, rules, half, step } = config;
-  const LEAST = 0.02, MOST = 1.5;  // standard deviations that q may have
+  const LEAST = 0.02, MOST = 1;  // standard deviations that q may have
   const joint = new Joint(decoder), lattice = new Lattice(joint, half, step);
   const testImage = (i) => Uint8Array.from({ length: 784 }, (_, k) =>
     (bits[i * 98 + (k >> 3)] >> (7 - k % 8)) & 1);
@@ -420,7 +420,7 @@ async function bound(figure, body, config) {
         palette.soft);
     }
     const gap = Math.max(posterior.logPx - sums.elbo, 0);
-    const range = ticks(Math.max(1.7 * gap, 0.5));
+    const range = +ticks(Math.max(1.7 * gap, 0.1)).toPrecision(1);
     const scale = right / range;
     const cut = clamp(right - gap * scale, 0, right);
     g.fillStyle = palette.blue;
@@ -438,7 +438,7 @@ async function bound(figure, body, config) {
       "right");
     text(`KL(q \u2016 p(z | x)) ${signed(gap)}`, right + 12,
       bar.height - 5, palette.orange, "right");
-    text(`the bar shows the last ${+range.toPrecision(1)} nats`, 2,
+    text(`full width: ${range} nat${range === 1 ? "" : "s"}`, 2,
       bar.height - 5, palette.soft);
   });
   bar.canvas.classList.add("sum");
@@ -469,6 +469,7 @@ async function bound(figure, body, config) {
   // while q moves, a rule of few nodes; when it rests, `settle`
   async function moved() {
     qTurn++;
+    sums = sums && { ...sums, gap: undefined, settled: false };
     main.request();
     clearTimeout(timer);
     timer = setTimeout(settle, 200);

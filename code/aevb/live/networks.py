@@ -34,12 +34,14 @@ from torch import Tensor, nn
 from aevb.checkpoints import replacing, write_json
 from aevb.errors import UserError
 from aevb.models import AE, VAE, ResidualBlock, SkipNetwork
-from aevb.torus_vae import PlainVAE, ToroidalVAE
 
-BITS = 10
+BITS = 11
 """Of a matrix whose inputs are known; more is not seen in an image."""
 NARROW = 16
 """Inputs of a matrix that is so small that it always has 16 bits."""
+SPACES = {(4, 2): "plain", (6, 4): "toroidal"}
+"""Latent spaces of points, by what the encoder gives and the decoder takes:
+mean and log variance of a plane; cosine, sine and spread of two angles."""
 DAMPING = 1e-6
 """Added to X'X, in units of its mean diagonal."""
 
@@ -53,7 +55,7 @@ def packed(array: Any) -> str:
     return base64_of(zlib.compress(np.ascontiguousarray(array).tobytes(), 9))
 
 
-def layers(module: nn.Module) -> Iterator[tuple[list[Any], list[nn.Module]]]:
+def layers(module: nn.Module) -> Iterator[tuple[list[Any], list[Any]]]:
     """The layers of `mlp` or `SkipNetwork`, each with its parameters' owner.
 
     Raises:
@@ -96,7 +98,7 @@ def pack(network: nn.Module, inputs: Tensor | None = None) -> dict[str, Any]:
     Args:
         network: of `aevb.models.mlp`, or a `SkipNetwork`.
         inputs: (N, inputs) that are like those that it will see. With
-            them its matrices have 10 bits, without them 16.
+            them its matrices have 11 bits, without them 16.
     """
     found = list(layers(network))
     owners = [m for _, owned in found for m in owned]
@@ -147,7 +149,7 @@ def rounded(weight: Tensor, x: Tensor | None) -> tuple[Tensor, Tensor]:
     """Integers (O, I) and steps (O,) with W close to steps * integers.
 
     Without inputs x (N, I) to the nearest of 16 bits; with them column by
-    column to the nearest of 10 bits, the columns after it made to
+    column to the nearest of 11 bits, the columns after it made to
     compensate, so that x W' changes least.
     """
     limit = 2 ** ((16 if x is None else BITS) - 1) - 1
@@ -166,33 +168,32 @@ def rounded(weight: Tensor, x: Tensor | None) -> tuple[Tensor, Tensor]:
     return scaled, steps
 
 
-def export(run: Any, path: str | Path) -> Path:
+def export(run: Any, path: str | Path) -> list[Path]:
     """Write the networks of a finished run, as .json or .onnx.
 
-    JSON is what the page reads, {"name": ..., "encoder": ..., "decoder":
-    ...}, with 16 bits a weight; ONNX is written by torch's own exporter, and
-    the input's first axis is free.
+    JSON is what the page reads, {"name", "key", "kind", "encoder",
+    "decoder"}, with 16 bits a weight. ONNX is written by torch's own
+    exporter, NAME-encoder.onnx and NAME-decoder.onnx; the number of rows is
+    free.
 
     Returns:
-        The path.
+        The files written.
 
     Raises:
-        UserError: another ending, a run without two networks, or packages
-            that are missing.
+        UserError: another ending, a run without two networks, packages
+            that are missing, or a folder that cannot be written.
     """
     path = Path(path)
     model = run.model.cpu().eval()
-    if path.suffix == ".json":
-        parts = describe(model)
-        write_json(path, {"name": run.name, "key": run.key, **parts})
-    elif path.suffix == ".onnx":
-        _export_onnx(model, path)
-    else:
+    if path.suffix == ".onnx":
+        return _export_onnx(model, path)
+    if path.suffix != ".json":
         raise UserError(
             f"{path}: name a file that ends in .json, which the page reads, "
             "or in .onnx"
         )
-    return path
+    write_json(path, {"name": run.name, "key": run.key, **describe(model)})
+    return [path]
 
 
 def describe(model: Any) -> dict[str, Any]:
@@ -201,24 +202,32 @@ def describe(model: Any) -> dict[str, Any]:
     Raises:
         UserError: the model is none of this project's.
     """
-    kind: dict[str, Any]
-    if isinstance(model, AE):
-        kind, owner = {"kind": "ae"}, model
-    elif isinstance(model, VAE):
-        kind, owner = {"kind": "vae"}, model
-    elif isinstance(model, PlainVAE):
-        frequencies = model.encoding.frequencies
-        kind, owner = {"kind": "plain", "frequencies": frequencies}, model.vae
-    elif isinstance(model, ToroidalVAE):
-        kind, owner = {"kind": "toroidal"}, model
-    else:
-        name = type(model).__name__
-        raise UserError(f"a {name} has no encoder and decoder to export")
+    kind, owner = _kind(model)
     return {
         **kind,
         "encoder": pack(owner.encoder),
         "decoder": pack(owner.decoder),
     }
+
+
+def _kind(model: Any) -> tuple[dict[str, Any], Any]:
+    """What kind of code a model has, and what has its two networks."""
+    owner = getattr(model, "vae", model)
+    if isinstance(model, (AE, VAE)):
+        return {"kind": type(model).__name__.lower()}, owner
+    if not hasattr(owner, "encoder") or not hasattr(owner, "decoder"):
+        raise UserError(
+            f"a {type(model).__name__} has no encoder and decoder to export"
+        )
+    sizes = owner.encoder[-1].out_features, owner.decoder[0].in_features
+    if sizes not in SPACES:
+        raise UserError(
+            f"an encoder of {sizes[0]} outputs and a decoder of {sizes[1]} "
+            "inputs belong to no latent space that the page knows"
+        )
+    encoding = getattr(model, "encoding", None)
+    frequencies = getattr(encoding, "frequencies", 0)
+    return {"kind": SPACES[sizes], "frequencies": frequencies}, owner
 
 
 def _export_onnx(model: Any, path: Path) -> list[Path]:
@@ -231,21 +240,19 @@ def _export_onnx(model: Any, path: Path) -> list[Path]:
             "ONNX needs two more packages: pip install onnx onnxscript, or "
             "write .json"
         ) from None
-    owner = getattr(model, "vae", model)
+    _, owner = _kind(model)
     written = []
     for part in ("encoder", "decoder"):
         network = getattr(owner, part)
         first = next(m for m in network.modules() if isinstance(m, nn.Linear))
-        example = torch.zeros(2, first.in_features)
-        beside_name = path.with_name(f"{path.stem}-{part}.onnx")
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             network,
-            (example,),
+            (torch.zeros(2, first.in_features),),
             dynamo=True,
             verbose=False,
             dynamic_shapes=({0: torch.export.Dim("rows")},),
         )
-        with replacing(beside_name) as beside:
+        written.append(path.with_name(f"{path.stem}-{part}.onnx"))
+        with replacing(written[-1]) as beside:
             program.save(beside)
-        written.append(beside_name)
     return written

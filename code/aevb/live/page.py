@@ -21,11 +21,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from aevb.checkpoints import write_text
@@ -34,6 +33,9 @@ from aevb.errors import UserError
 from aevb.live.networks import base64_of, describe, pack, packed
 from aevb.models import VAE
 from aevb.torus import Torus
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCRIPTS = (
     "network.js",
@@ -48,7 +50,7 @@ IMAGES = 500
 """Test images on a page of its own."""
 HALF, STEP = 4.5, 0.15
 """Half width and step of the lattice that finds where a posterior lies."""
-HERMITE = (5, 8, 12, 16, 24, 36)
+HERMITE = (5, 8, 12, 16, 24, 36, 52, 72)
 """Nodes along an axis of the Gauss-Hermite rules that are tried in turn."""
 CAPTIONS = {
     "plane": """
@@ -140,7 +142,7 @@ class Page:
         images: Tensor,
         labels: Tensor,
         codes: Mapping[str, Tensor] | None = None,
-        still: Figure | None = None,
+        still: "Figure | None" = None,
         alt: str = "",
     ) -> None:
         """The latent plane of one or more models, switched in place.
@@ -184,7 +186,7 @@ class Page:
         model: VAE,
         images: Tensor,
         labels: Tensor,
-        still: Figure | None = None,
+        still: "Figure | None" = None,
         alt: str = "",
     ) -> None:
         """The ELBO's gap of a VAE of two latent dimensions.
@@ -209,7 +211,7 @@ class Page:
         }
         self._print("bound", config, [first, second], still, alt)
 
-    def estimators(self, still: Figure | None = None, alt: str = "") -> None:
+    def estimators(self, still: "Figure | None" = None, alt: str = "") -> None:
         """The estimators of KL(N(mu, sigma^2) || N(0, 1)) and of its
         gradient, with the same noise."""
         self._print("estimators", {}, [], still, alt)
@@ -218,7 +220,7 @@ class Page:
         self,
         models: Mapping[str, Any],
         torus: Any,
-        still: Figure | None = None,
+        still: "Figure | None" = None,
         alt: str = "",
     ) -> None:
         """Paths of the models between two points of a torus, beside the
@@ -261,7 +263,7 @@ class Page:
         kind: str,
         config: dict[str, Any],
         parts: Sequence[str],
-        still: Figure | None,
+        still: "Figure | None",
         alt: str,
     ) -> None:
         shown = "" if still is None else picture(still, alt)
@@ -298,7 +300,7 @@ def json_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def picture(figure: Figure, alt: str) -> str:
+def picture(figure: "Figure", alt: str) -> str:
     """A matplotlib figure as an image for readers without scripts."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)

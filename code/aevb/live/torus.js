@@ -118,34 +118,33 @@ class Surface {
   }
 }
 
-// The two kinds of code, as torus_vae.py defines them.
+// The two latent spaces of torus_vae.py: a code from the encoder's output,
+// what the decoder sees, and the way between two codes.
 const KINDS = {
   plain: {
-    encode: (model, x) => {
-      const waves = x.flatMap((c) => Array.from(
-        { length: model.frequencies }, (_, f) => 2 ** f * c))
-        .flatMap((phase) => [Math.sin(phase), Math.cos(phase)]);
-      return Array.from(run(model.encoder, Float32Array.from(waves)))
-        .slice(0, 2);
-    },
+    code: (y) => [y[0], y[1]],
     input: (z) => z,
     difference: (z0, z1) => [z1[0] - z0[0], z1[1] - z0[1]],
   },
   toroidal: {
-    encode: (model, x) => {
-      const y = run(model.encoder, Float32Array.from(x));
-      return [Math.atan2(y[2], y[0]), Math.atan2(y[3], y[1])];
-    },
+    code: (y) => [Math.atan2(y[2], y[0]), Math.atan2(y[3], y[1])],
     input: ([a, b]) => [Math.cos(a), Math.cos(b), Math.sin(a), Math.sin(b)],
     difference: (z0, z1) => [wrapped(z1[0] - z0[0]), wrapped(z1[1] - z0[1])],
   },
 };
 
+function encode({ kind, frequencies, encoder }, x) {
+  const octaves = Array.from({ length: frequencies }, (_, f) => 2 ** f);
+  const seen = frequencies ? x.flatMap((c) => octaves.flatMap(
+    (f) => [Math.sin(f * c), Math.cos(f * c)])) : x;
+  return KINDS[kind].code(run(encoder, Float32Array.from(seen)));
+}
+
 // The decoded straight line between the codes of two points.
 function decodedLine(model, a, b, n = 101) {
   const kind = KINDS[model.kind];
-  const from = kind.encode(model, a);
-  const way = kind.difference(from, kind.encode(model, b));
+  const from = encode(model, a);
+  const way = kind.difference(from, encode(model, b));
   const z = Array.from({ length: n }, (_, k) => from.map(
     (v, d) => v + k / (n - 1) * way[d]));
   const out = run(model.decoder, Float32Array.from(z.flatMap(kind.input)), n);
@@ -335,7 +334,7 @@ async function torus(figure, body, config) {
     name: model.name,
     map: `The latent ${model.kind === "plain" ? "plane" : "square"}`,
     flat: model.kind === "plain",
-    codes: even.map((w) => KINDS[model.kind].encode(model, surface.point(w))),
+    codes: even.map((w) => encode(model, surface.point(w))),
     follow: (a, b) => decodedLine(model, a, b),
   }));
   columns.push({
@@ -363,8 +362,8 @@ async function torus(figure, body, config) {
     }
     const least = columns.at(-1).path.length;
     table.replaceChildren(
-      row("th", "path", "mean distance from the surface",
-        "largest", "length", "over the geodesic's"),
+      row("th", "path", "mean distance", "largest", "length",
+        "/ geodesic's"),
       ...columns.map(({ name, path }) => row("td", name, path.mean.toFixed(4),
         path.max.toFixed(4), path.length.toFixed(3),
         least > 1e-3 ? (path.length / least).toFixed(3) : "\u2013")));
