@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from aevb import data, evaluation, live, objectives, torus_vae
+from aevb import data, evaluation, live, objectives, spaces, torus_vae
 from aevb.errors import UserError
 from aevb.live import networks
 from aevb.live import page as pages
@@ -49,8 +49,8 @@ def models():
     made = {
         "ae": AE(784, [32, 32, 2]),
         "vae": VAE(784, [32, 32, 32, 4]),
-        "plain": torus_vae.PlainVAE([32, 32], 4),
-        "toroidal": torus_vae.ToroidalVAE([32, 32]),
+        "plain": torus_vae.PointVAE(spaces.Plane(), [32, 32], 4),
+        "toroidal": torus_vae.PointVAE(spaces.FlatTorus(), [32, 32]),
     }
     made["vae"].decoder[-1].weight.data *= 3  # a posterior that is narrow
     made["vae"].encoder[-1].bias.data = torch.tensor([0, 0, -2.0, -3.0])

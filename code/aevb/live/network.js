@@ -32,7 +32,7 @@ async function unpack({ layers, integers, floats: vectors }) {
     if (kind === "norm") {
       return { kind, inputs: a, eps: b, scale: vector(a), shift: vector(a) };
     }
-    if (kind === "linear" || kind === "skip") {
+    if (kind === "linear") {
       const w = matrix(a, b);
       const bias = c ? vector(b) : new Float32Array(b);
       return { kind, inputs: a, outputs: b, w, bias };
@@ -98,14 +98,13 @@ function product(x, n) {
   });
 }
 
-function run(layers, z, n = 1, x = z) {
+function run(layers, x, n = 1) {
   const plus = (a, b) => a.map((v, i) => v + b[i]);
   for (const layer of layers) {
     if (layer.kind === "linear") x = linear(layer, x, n);
     else if (layer.kind === "norm") x = norm(layer, x, n);
     else if (layer.kind === "gelu") x = x.map(gelu);
     else if (layer.kind === "product") x = product(x, n);
-    else if (layer.kind === "skip") x = plus(x, linear(layer, z, n));
     else x = plus(x, run(layer.layers, x, n));
   }
   return x;

@@ -7,7 +7,6 @@ does, its sizes, and the layers that it is made of, if any:
     ["norm", width, eps]                  layer normalisation, with a scale
     ["gelu"], ["product"]                 GELU; u * v of the halves (u, v)
     ["residual", layers]                  h + layers(h)
-    ["skip", inputs, outputs]             h + W z, z the network's input
 
 `integers` holds all matrices, and `floats` (float32) all vectors, in the
 order of use. A row of a matrix is integers times a step of its own, which
@@ -33,7 +32,7 @@ from torch import Tensor, nn
 
 from aevb.checkpoints import replacing, write_json
 from aevb.errors import UserError
-from aevb.models import AE, VAE, ResidualBlock, SkipNetwork
+from aevb.models import AE, VAE, ResidualBlock
 
 BITS = 11
 """Of a matrix whose inputs are known; more is not seen in an image."""
@@ -56,19 +55,12 @@ def packed(array: Any) -> str:
 
 
 def layers(module: nn.Module) -> Iterator[tuple[list[Any], list[Any]]]:
-    """The layers of `mlp` or `SkipNetwork`, each with its parameters' owner.
+    """The layers of `mlp`, each with its parameters' owner.
 
     Raises:
         UserError: the module has a part of another kind.
     """
-    if isinstance(module, SkipNetwork):
-        skips = iter(module.skips)
-        for layer in module.layers:
-            if isinstance(layer, ResidualBlock):
-                skip = next(skips)
-                yield ["skip", skip.in_features, skip.out_features], [skip]
-            yield from layers(layer)
-    elif isinstance(module, nn.Sequential):
+    if isinstance(module, nn.Sequential):
         yield from itertools.chain.from_iterable(map(layers, module))
     elif isinstance(module, ResidualBlock):
         between = ["product"] if module.bilinear else ["gelu"]
@@ -96,7 +88,7 @@ def pack(network: nn.Module, inputs: Tensor | None = None) -> dict[str, Any]:
     """A network as a JSON value, {"layers", "integers", "floats"}.
 
     Args:
-        network: of `aevb.models.mlp`, or a `SkipNetwork`.
+        network: of `aevb.models.mlp`.
         inputs: (N, inputs) that are like those that it will see. With
             them its matrices have 11 bits, without them 16.
     """
@@ -212,7 +204,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 def _kind(model: Any) -> tuple[dict[str, Any], Any]:
     """What kind of code a model has, and what has its two networks."""
-    owner = getattr(model, "vae", model)
+    owner = model
     if isinstance(model, (AE, VAE)):
         return {"kind": type(model).__name__.lower()}, owner
     if not hasattr(owner, "encoder") or not hasattr(owner, "decoder"):

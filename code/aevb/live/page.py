@@ -227,7 +227,7 @@ class Page:
         geodesic.
 
         Args:
-            models: a name for each `PlainVAE` or `ToroidalVAE`.
+            models: a name for each `PointVAE`.
             torus: the `Torus` whose distances are shown.
         """
         entries, parts = [], []
@@ -354,7 +354,7 @@ def explore(run: Any, path: str | Path | None = None) -> Path:
     as well, a model of the torus its paths.
 
     Args:
-        run: of `experiments.run`.
+        run: of `runs.run`.
         path: of the page; `explore-NAME-KEY.html` in the current folder if
             none is given.
 
