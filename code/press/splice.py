@@ -15,7 +15,7 @@ from press import figures
 from press.errors import PressError
 from press.execute import Executed, plain
 from press.figures import Picture
-from press.reader import Chunk, Document, Line, Text, next_fence
+from press.reader import Chunk, Document, Line, next_fence
 
 
 @dataclass
