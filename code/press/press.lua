@@ -234,7 +234,7 @@ local function check_text(x)
 end
 
 local function image(x)
-  if not x.attributes['fig-alt'] then
+  if not x.classes:includes 'press' then
     fault(x.src, 'an image is drawn by a chunk, which gives it a caption')
   end
 end
@@ -302,6 +302,7 @@ end
 local function figure(x)
   local words, image = caption(x), x.content[1].content[1]
   local alt = image.attributes['fig-alt']
+  image.classes = {}
   if TYPST then
     local call = '#press-figure(' .. quoted(x.identifier) .. ', '
       .. quoted(image.src) .. ', ' .. image.attributes.width .. ', '

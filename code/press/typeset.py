@@ -80,6 +80,8 @@ def compile_pdf(
         numbers = json.loads(compiler.query("<press-numbers>", field="value"))
         wide = json.loads(compiler.query("<press-wide>", field="value"))
     except typst.TypstError as error:
+        if not system and _lacking(_diagnostic(error)):  # in an output
+            return compile_pdf(source, pdf, timestamp, True, spliced)
         raise _fault(_diagnostic(error), spliced) from error
     for warning in warnings:
         raise _fault(_diagnostic(warning), spliced)
