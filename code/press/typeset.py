@@ -92,7 +92,13 @@ def compile_pdf(
 def _fault(message: str, spliced: Spliced) -> PressError:
     for text in _lacking(message):
         return PressError(f"{spliced.find(text)}: {NO_FONT.format(text)}")
-    return PressError(f"{spliced.name}: Typst: {message}")
+    if "depth exceeded" in message:
+        reason = "its lists, quotes or divs are nested too deeply"
+        return PressError(f"{spliced.name}: {reason}.")
+    snippet = re.search(r"│ \d+ │ (.*?) │", message)
+    place = spliced.find(snippet[1]) if snippet else None
+    reason = message.partition("┌─")[0].strip()
+    return PressError(f"{place or spliced.name}: Typst: {reason}.")
 
 
 def _diagnostic(error: Any) -> str:
