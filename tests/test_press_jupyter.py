@@ -1,20 +1,17 @@
 """The notebook away from the project's folder, as a reader has it."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-import types
 import zipfile
-from importlib import metadata, util
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from aevb import results
-from press import build, execute, jupyter
+from press import build, jupyter
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = os.pathsep.join([str(ROOT / "code"), str(ROOT)])
@@ -31,7 +28,9 @@ title: t
 import aevb, press, proofs
 from aevb import results
 from aevb.report import listing, table
+from press.jupyter import show_markdown
 from proofs import record
+show_markdown()
 ```
 
 ```{python}
@@ -54,14 +53,14 @@ proofs.show("elbo")
 ```{python}
 #| label: code
 #| output: asis
-listing(results.code_hash)
+print("`aevb`:\\n\\n```{=html}\\n<b>screen</b>\\n```\\n\\nafter")
 ```
 
 ```{python}
 #| label: tbl-one
 #| tbl-cap: "One."
 #| output: asis
-table([["a", 1]], ["x", "y"])
+print("| x | y |\\n|---|---|\\n| a | 1 |")
 ```
 
 ```{python}
@@ -143,7 +142,7 @@ def test_the_wheel_holds_the_packages_and_their_data(installed):
         there = {
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*")
-            if path.suffix in (".py", ".json", ".typ")
+            if path.suffix in (".py", ".json", ".typ", ".lua", ".html")
         }
         shipped = installed / package
         found = {
@@ -170,7 +169,7 @@ def test_the_notebook_runs_in_an_empty_folder(notebook, installed):
 def test_printed_markdown_is_rendered_outside_of_press(notebook):
     for label, text in (
         ("proof", "**Theorem** (The evidence lower bound)\n"),
-        ("code", "`aevb/results.py`, lines "),
+        ("code", "`aevb`:\n\nafter"),
         ("tbl-one", "**Table.** One.\n\n| x | y |\n"),
     ):
         (output,) = outputs(notebook, label)
@@ -206,92 +205,3 @@ def test_markdown_that_jupyter_does_not_know_becomes_plain():
         "**Theorem** (A title)\n\nText (b).\n\n"
         "*Proof.*\n\n$$\nx\n$$\n\n*Note.* A note.\n"
     )
-
-
-# ---- the first cell
-
-
-@pytest.fixture
-def first_cell(tmp_path, monkeypatch):
-    """Run the first cell in an empty folder, where `here` is importable.
-
-    Returns what pip was asked to install; a fresh kernel is a fresh list.
-    """
-    find, asked = util.find_spec, []
-
-    def pip(command, **_options):
-        asked.append(command[-1])
-        failed = "broken" in command[-1]
-        return subprocess.CompletedProcess(command, failed, "", "no such")
-
-    def run(here, source=""):
-        monkeypatch.setattr(
-            util,
-            "find_spec",
-            lambda name, *rest: find(name, *rest) if name in here else None,
-        )
-        cell = execute.FIRST_CELL.replace('""', json.dumps(source), 1)
-        exec(compile(cell, "first cell", "exec"), {"__name__": "__main__"})
-        return asked
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(subprocess, "run", pip)
-    return run
-
-
-def test_nothing_is_installed_where_the_code_is(first_cell):
-    assert first_cell({"aevb", "ripser"}) == []
-
-
-def test_a_wheel_beside_the_notebook_is_installed(first_cell, tmp_path):
-    wheel = "aevb_report-1.0.0-py3-none-any.whl"
-    (tmp_path / wheel).touch()
-    assert first_cell(set()) == [str(tmp_path / wheel)]
-
-
-def test_what_the_cell_names_comes_first(first_cell, tmp_path):
-    (tmp_path / "aevb_report-1.0.0-py3-none-any.whl").touch()
-    address = "git+https://example.org/report"
-    assert first_cell({"aevb", "ripser"}, address) == [address]
-
-
-def test_a_checkout_without_what_it_needs_is_installed(first_cell, tmp_path):
-    (tmp_path / "code").mkdir()
-    assert first_cell({"aevb"}) == [str(tmp_path)]
-    assert sys.path[:2] == ["code", "."]
-
-
-def test_colab_asks_for_the_wheel(first_cell, tmp_path, monkeypatch):
-    def upload():
-        (tmp_path / "aevb_report-1.0.0-py3-none-any.whl").touch()
-
-    files = types.SimpleNamespace(upload=upload)
-    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("c"))
-    monkeypatch.setitem(sys.modules, "google.colab.files", files)
-    (asked,) = first_cell(set())
-    assert asked.endswith("aevb_report-1.0.0-py3-none-any.whl")
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("", "not installed: put its wheel, aevb_report-*.whl"),
-        ("src", "SOURCE names nothing that is here: src"),
-        ("file://broken", "pip could not install file://broken:\nno such"),
-    ],
-)
-def test_what_is_missing_is_said_without_a_traceback(
-    first_cell, source, message
-):
-    with pytest.raises(Exception, match=message[:9]) as caught:
-        first_cell(set(), source)
-    (shown,) = caught.value._render_traceback_()
-    assert message in shown
-
-
-def test_a_renewed_package_wants_a_new_kernel(first_cell, monkeypatch):
-    versions = iter("123456")
-    monkeypatch.setattr(metadata, "version", lambda _: next(versions))
-    with pytest.raises(Exception, match="restart the kernel"):
-        first_cell(set(), ".")

@@ -1,14 +1,16 @@
 """The reader: chunks where they are, PressError and nothing else."""
 
+import html
+import re
 from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from press import build, notebook, reader, typeset
+from press import pandoc, reader, splice
 from press.errors import PressError
-from press.execute import Executed, Inline, new_code_cell
+from press.execute import Executed, new_code_cell
 
 PIECES = st.sampled_from(
     [
@@ -26,9 +28,6 @@ PIECES = st.sampled_from(
         "#| echo: [",
         "#| echo: true",
         "#|",
-        "{{< include a.qmd >}}",
-        "{{< include report.qmd >}}",
-        "{{< pagebreak >}}",
         "`{python} x`",
         "text",
         "",
@@ -60,7 +59,6 @@ def attempt(folder, text):
 @given(lines=LINES)
 @example(lines=["---", "? [a]", ": b", "---"])
 @example(lines=["---", "date: 2024-99-99", "---"])
-@example(lines=["```{python}", "#| layout-ncol: 1e999", "```"])
 @example(lines=["---", "execute: 3", "---"])
 @example(lines=["---", "title: !!bool maybe", "---"])
 @example(lines=["---", "title: !!int", "---"])
@@ -74,8 +72,22 @@ def test_reading_raises_press_errors_alone(tmp_path, lines):
         assert error
         assert "\n" not in error
     else:
-        count = document.markdown.count(".press-chunk")
-        assert count == len(document.chunks)
+        lines = [p for p in document.parts if isinstance(p, reader.Text)]
+        rest = sum(len(c.lines) + 2 for c in document.chunks)
+        kept = sum(len(part.lines) for part in lines)
+        front = (
+            next(
+                (
+                    n + 2
+                    for n, x in enumerate(document.lines[1:])
+                    if x.text.rstrip() in ("---", "...")
+                ),
+                0,
+            )
+            if document.lines[0].text.rstrip() == "---"
+            else 0
+        )
+        assert front + rest + kept == len(document.lines)
 
 
 @QUICK
@@ -124,22 +136,17 @@ PARTS = st.lists(PIECES | MARKDOWN | st.text(max_size=20), max_size=12)
 
 def parse(folder, text):
     """All of a build but running code and Typst; PressError alone."""
-    work = build.Build(read(folder, text))
-    build.file_names(work.document)
-    bibliography = build._bibliography(work)
-    with build.faults(work):
-        tree = build._source_tree(work)
-        inlines = [e for e in work.events if isinstance(e, Inline)]
-        values = [{"text/markdown": "*v*"} for _ in inlines]
-        cells = {c.number: new_code_cell("1") for c in work.document.chunks}
-        executed = Executed(new_code_cell(), cells, values)
-        tree = build._press_tree(work, tree, executed)
-        build._check_citations(work, tree, bibliography)
-        typeset.typst_source(tree, folder, bibliography, [])
-        notebook.markdown(tree, folder, bibliography, {})
+    document = read(folder, text)
+    values = [{"text/markdown": "*v*"} for _ in document.events]
+    cells = [new_code_cell("1") for _ in document.chunks]
+    pictures = {chunk.number: [] for chunk in document.chunks}
+    spliced = splice.splice(document, Executed(cells, values, pictures))
+    meta = {"press-cells": len(cells)}
+    for kind in ("typst", "html", "notebook"):
+        pandoc.convert(kind, spliced, meta, folder)
 
 
-@settings(QUICK, max_examples=12)
+@settings(QUICK, max_examples=6)
 @given(parts=PARTS)
 def test_parsing_raises_press_errors_alone(tmp_path, parts):
     text = "\n\n".join(parts).encode("utf-8", "surrogatepass")
@@ -162,37 +169,63 @@ def test_chunks_come_back_as_written(tmp_path, codes):
     )
     document = read(tmp_path, text)
     assert [chunk.source for chunk in document.chunks] == codes
-    assert document.markdown.count("prose") == len(codes)
+    texts = [p for p in document.parts if isinstance(p, reader.Text)]
+    lines = [line.text for part in texts for line in part.lines]
+    assert lines.count("prose") == len(codes)
 
 
 def test_a_chunk_inside_a_fence_is_text(tmp_path):
     text = "````\n```{python}\n1\n```\n````\n"
     document = read(tmp_path, text)
     assert document.chunks == []
-    assert document.markdown.strip() == text.strip()
+    texts = [p for p in document.parts if any(x.text for x in p.lines)]
+    assert [part.is_code for part in texts] == [True]
 
 
-def test_lines_keep_their_file_and_number(tmp_path):
-    (tmp_path / "part.qmd").write_text("one\n```{python}\n1\n```\n")
-    document = read(tmp_path, "a\n{{< include part.qmd >}}\nb\n")
-    assert document.chunks[0].place == "part.qmd, line 2"
-    assert document.find("b") == "report.qmd, line 3"
+@pytest.mark.parametrize(
+    ("text", "expressions"),
+    [
+        ("a `{python} x` b", ["x"]),
+        ("a `{python} x\n+ 1` b", ["x\n+ 1"]),
+        ("`` `{python} x` `` and `` ` `` `{python} y`", ["y"]),
+        ("`{python} x\n\ny`", []),
+        ("````\n`{python} x`\n````", []),
+        (r"\`{python} x`", []),
+    ],
+)
+def test_expressions_are_code_spans_of_their_own(tmp_path, text, expressions):
+    found = read(tmp_path, text).events
+    assert [inline.expression for inline in found] == expressions
 
 
-def test_a_file_that_includes_itself_is_named(tmp_path):
-    with pytest.raises(PressError, match=r"line 1: `report.qmd` includes"):
-        read(tmp_path, "{{< include report.qmd >}}\n")
+TRICKY = st.text("ab \\`*_$<>[]{}#@|~^'\"&!-.:;\n", min_size=1, max_size=20)
+
+
+@settings(QUICK, max_examples=10)
+@given(texts=st.lists(TRICKY.filter(str.strip), min_size=1, max_size=20))
+def test_an_inline_text_reaches_the_page_as_it_is(tmp_path, texts):
+    source = "\n\n".join("x`{python} s`x" for _ in texts)
+    document = read(tmp_path, source)
+    values = [{"text/plain": text} for text in texts]
+    spliced = splice.splice(document, Executed([], values))
+    tree = pandoc.convert("html", spliced, {"press-cells": 0}, tmp_path)
+    body = tree[tree.index("</header>") : tree.index("</main>")]
+    shown = re.findall(r"<p>(.*?)</p>", body, re.DOTALL)
+    plain = [re.sub(r"<br />\s*", "\n", part) for part in shown]
+    for text, found in zip(texts, plain, strict=True):
+        words = html.unescape(found).replace("\N{NO-BREAK SPACE}", " ")
+        assert words.split() == f"x{text.strip()}x".split()
 
 
 def test_the_documents_keys_come_before_the_projects(tmp_path):
     (tmp_path / "_quarto.yml").write_text(
-        "lang: en\nexecute:\n  echo: false\n  eval: true\n"
+        "lang: en\nexecute:\n  echo: false\n  include: true\n"
     )
     document = read(
         tmp_path,
-        "---\nexecute:\n  eval: false\n---\n\n"
+        "---\nexecute:\n  include: false\n---\n\n"
         "```{python}\n#| echo: true\n1\n```\n",
     )
-    assert document.meta["execute"] == {"echo": False, "eval": False}
+    assert document.meta["execute"] == {"echo": False, "include": False}
     assert document.meta["lang"] == "en"
-    assert document.chunks[0].options == {"echo": True, "eval": False}
+    assert document.chunks[0].options == {"echo": True, "include": False}

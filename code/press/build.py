@@ -19,7 +19,7 @@ import nbformat
 
 from press import execute, notebook, pandoc, reader, splice, typeset
 from press.errors import PressError
-from press.reader import Chunk, Document
+from press.reader import Document
 
 _STAGE = ".press-"
 _META = ("title", "subtitle", "author", "date", "lang", "link-citations")
@@ -133,12 +133,14 @@ def _meta(document: Document, hashes: dict[str, str]) -> dict[str, Any]:
 def _settings(document: Document) -> str:
     """The document's `press` key as the line that page.typ asks for."""
     given = document.meta.get("press") or {}
-    return (
-        f"#let press = (chapter: {json.dumps(given.get('chapter-name', 'Chapter'))}, "
-        f"first: {given.get('first-chapter', 1)}, "
-        f"letters: {str(given.get('sections') == 'letters').lower()}, "
-        f"pages: {str(given.get('chapter-pages', False)).lower()})\n"
-    )
+    values = {
+        "chapter": json.dumps(given.get("chapter-name", "Chapter")),
+        "first": str(given.get("first-chapter", 1)),
+        "letters": json.dumps(given.get("sections") == "letters"),
+        "pages": json.dumps(given.get("chapter-pages", False)),
+    }
+    pairs = (f"{key}: {value}" for key, value in values.items())
+    return f"#let press = ({', '.join(pairs)})\n"
 
 
 # ---- what is known before anything is run --------------------------------
@@ -272,8 +274,9 @@ def _check_widths(compiled: typeset.Compiled, spliced: splice.Spliced) -> None:
         tex, excess = formula["alt"], formula["excess"]
         start = tex.removeprefix(r"\begin{aligned} ").strip()[:40]
         raise PressError(
-            f"{spliced.find(tex)}: the formula `{start}...` is {excess:.0f} pt "
-            "wider than the page; break its lines inside `aligned`."
+            f"{spliced.find(tex)}: the formula `{start}...` is "
+            f"{excess:.0f} pt wider than the page; break its lines inside "
+            "`aligned`."
         )
 
 
@@ -307,6 +310,3 @@ def _previous_figures(path: Path) -> set[str]:
         for name in names
         if isinstance(name, str) and re.fullmatch(r"figures/[\w.-]+", name)
     }
-
-
-__all__ = ["Chunk", "build", "clear", "file_names", "folder_of", "provenance"]

@@ -2,7 +2,7 @@
 
 A chunk with `#| output: asis` prints Markdown for Quarto and for press. In
 Jupyter alone it would stand there as it was typed, so `show_markdown`, which
-the notebook's first cell calls, has it displayed as Markdown instead.
+a chunk of the document calls, has it displayed as Markdown instead.
 """
 
 import io
@@ -28,6 +28,7 @@ _KINDS = {
 }
 # Pandoc's Markdown that Jupyter does not know, and what stands in its place
 _PLAIN = [
+    (re.compile(r"^```\{=html\}\n.*?\n```\n+", re.MULTILINE | re.DOTALL), ""),
     (re.compile(r"^(\$\$) \{#eq-[^}]*\}$", re.MULTILINE), r"\1"),
     (re.compile(r"^::: \{\.proof\}$", re.MULTILINE), "*Proof.*"),
     (re.compile(r"^:::$\n*", re.MULTILINE), ""),

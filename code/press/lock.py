@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,36 +17,29 @@ NAME = ".press.lock"
 def held(folder: Path) -> Iterator[Path]:
     """Hold the folder's lock; where it is held, wait and say for whom.
 
-    Yields the folder.
-
-    The lock is the operating system's and ends with its process: a file
-    that a killed process left behind blocks nobody.
+    Yields the folder. The lock is the operating system's and ends with its
+    process: a file that a killed process left behind blocks nobody.
 
     Raises PressError where the folder cannot be written.
     """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(_held(folder / NAME, folder))
-        except OSError as error:
-            raise PressError(
-                f"{folder}: no permission or no space to write here "
-                f"({error.strerror})."
-            ) from error
-        yield folder
-
-
-@contextmanager
-def _held(path: Path, folder: Path) -> Iterator[None]:
+    path = folder / NAME
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0.2)
-    except Timeout:
-        message = f"press: waiting for process {_owner(path)}, at work in"
-        print(message, folder, file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
+        try:
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            message = f"press: waiting for process {_owner(path)}, at work in"
+            print(message, folder, file=sys.stderr, flush=True)
+            lock.acquire()
         path.write_text(f"{os.getpid()}\n", "ascii")
-        yield
+    except OSError as error:
+        lock.release()
+        raise PressError(
+            f"{folder}: no permission or no space to write here "
+            f"({error.strerror})."
+        ) from error
+    try:
+        yield folder
     finally:
         # removed while it is held: whoever waits finds that its file has
         # no name any more, and tries again

@@ -234,7 +234,7 @@ local function check_text(x)
 end
 
 local function image(x)
-  if not x.attributes['fig-alt'] then
+  if not x.classes:includes 'press' then
     fault(x.src, 'an image is drawn by a chunk, which gives it a caption')
   end
 end
@@ -302,6 +302,7 @@ end
 local function figure(x)
   local words, image = caption(x), x.content[1].content[1]
   local alt = image.attributes['fig-alt']
+  image.classes = {}
   if TYPST then
     local call = '#press-figure(' .. quoted(x.identifier) .. ', '
       .. quoted(image.src) .. ', ' .. image.attributes.width .. ', '
@@ -508,13 +509,22 @@ local function strings(meta) -- the words of a value or of a list of values
 end
 
 local function inlines(meta, separator)
-  if not meta then return pandoc.Inlines {} end
   local list = pandoc.utils.type(meta) == 'List' and meta or { meta }
   local out = pandoc.Inlines {}
   for i, value in ipairs(list) do
     if i > 1 then out:extend { Str(separator), Space() } end
     out:extend(pandoc.utils.type(value) == 'Blocks'
       and pandoc.utils.blocks_to_inlines(value) or pandoc.Inlines(value))
+  end
+  return out
+end
+
+-- what the first page says beside the title: pairs of a head and its words
+local function facts(meta)
+  local out = {}
+  for _, key in ipairs { 'kerberos', 'collaborators', 'sources' } do
+    local head = key:sub(1, 1):upper() .. key:sub(2)
+    if meta[key] then table.insert(out, { head, inlines(meta[key], ';') }) end
   end
   return out
 end
@@ -527,24 +537,21 @@ local function array(list)
 end
 
 local function front(meta)
-  local facts = '#set document(title: ' .. quoted(stringify(meta.title or 'Report'))
+  local document = '#set document(title: '
+    .. quoted(stringify(meta.title or 'Report'))
     .. ', author: ' .. array(strings(meta.author))
     .. ', keywords: ' .. array(strings(meta['press-keywords'])) .. ')\n'
     .. '#set text(lang: ' .. quoted(stringify(meta.lang or 'en')) .. ')'
-  local title = pandoc.Inlines { typst '#press-title[' }
-    .. inlines(meta.title) .. { typst '][' } .. inlines(meta.subtitle)
-    .. { typst '][' } .. inlines(meta.author, ',') .. { typst '][' }
-    .. inlines(meta.date) .. { typst ']' }
-  local fields = pandoc.Inlines { typst '#press-fields()' }
-  for _, name in ipairs { 'kerberos', 'collaborators', 'sources' } do
-    if meta[name] then
-      local head = name:sub(1, 1):upper() .. name:sub(2)
-      fields:extend { typst('[' .. head .. '][') }
-      fields = fields .. inlines(meta[name], ';') .. { typst ']' }
-    end
+  local title = pandoc.Inlines { typst '#press-title' }
+  for _, key in ipairs { 'title', 'subtitle', 'author', 'date' } do
+    title = title .. { typst '[' } .. inlines(meta[key], ',') .. { typst ']' }
   end
-  local out = { pandoc.RawBlock('typst', facts), pandoc.Para(title) }
-  return pandoc.Blocks(out) .. { pandoc.Para(fields) }
+  local fields = pandoc.Inlines { typst '#press-fields()' }
+  for _, fact in ipairs(facts(meta)) do
+    fields = fields .. { typst('[' .. fact[1] .. '][') } .. fact[2] .. { typst ']' }
+  end
+  return pandoc.Blocks { pandoc.RawBlock('typst', document),
+    pandoc.Para(title), pandoc.Para(fields) }
 end
 
 -- the notebook's first lines
@@ -624,13 +631,9 @@ end
 -- Quarto: pages, appendices, the fields of the first page, narrow tables
 local function for_quarto(doc)
   local fields = pandoc.Inlines {}
-  for _, name in ipairs { 'kerberos', 'collaborators', 'sources' } do
-    if doc.meta[name] then
-      local head = name:sub(1, 1):upper() .. name:sub(2)
-      if #fields > 0 then fields:insert(pandoc.LineBreak()) end
-      fields:extend { pandoc.Strong(head), Space() }
-      fields = fields .. inlines(doc.meta[name], ';')
-    end
+  for i, fact in ipairs(facts(doc.meta)) do
+    if i > 1 then fields:insert(pandoc.LineBreak()) end
+    fields = fields .. { pandoc.Strong(fact[1]), Space() } .. fact[2]
   end
   doc = doc:walk {
     RawInline = function(x)

@@ -273,7 +273,8 @@ def _check(
                 f"{place}: press does not know the {group} `{key}`; it knows "
                 f"{', '.join(known)}."
             )
-        inside = (str,) if key == "bibliography" else (*_TEXT, dict)
+        inside = (str,) if key == "bibliography" else _TEXT
+        inside = (*inside, dict) if key in ("filters", "format") else inside
         parts = value if isinstance(value, list) else []
         fits = _is_a(value, known[key]) and all(
             _is_a(x, inside) for x in parts

@@ -15,7 +15,7 @@ from press import figures
 from press.errors import PressError
 from press.execute import Executed, plain
 from press.figures import Picture
-from press.reader import Chunk, Document, Line, Text, next_fence
+from press.reader import Chunk, Document, Line, next_fence
 
 
 @dataclass
@@ -226,7 +226,7 @@ def _figure(
     files[name] = picture.data
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
     return (
-        f'::: {{#{chunk.label}}}\n![]({name}){{fig-alt="{words}" '
+        f'::: {{#{chunk.label}}}\n![]({name}){{.press fig-alt="{words}" '
         f'width="{picture.width:.3f}in"}}\n\n{_caption(chunk, "fig-cap")}\n'
         ":::"
     )

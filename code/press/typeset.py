@@ -80,6 +80,8 @@ def compile_pdf(
         numbers = json.loads(compiler.query("<press-numbers>", field="value"))
         wide = json.loads(compiler.query("<press-wide>", field="value"))
     except typst.TypstError as error:
+        if not system and _lacking(_diagnostic(error)):  # in an output
+            return compile_pdf(source, pdf, timestamp, True, spliced)
         raise _fault(_diagnostic(error), spliced) from error
     for warning in warnings:
         raise _fault(_diagnostic(warning), spliced)
@@ -90,7 +92,13 @@ def compile_pdf(
 def _fault(message: str, spliced: Spliced) -> PressError:
     for text in _lacking(message):
         return PressError(f"{spliced.find(text)}: {NO_FONT.format(text)}")
-    return PressError(f"{spliced.name}: Typst: {message}")
+    if "depth exceeded" in message:
+        reason = "its lists, quotes or divs are nested too deeply"
+        return PressError(f"{spliced.name}: {reason}.")
+    snippet = re.search(r"│ \d+ │ (.*?) │", message)
+    place = spliced.find(snippet[1]) if snippet else None
+    reason = message.partition("┌─")[0].strip()
+    return PressError(f"{place or spliced.name}: Typst: {reason}.")
 
 
 def _diagnostic(error: Any) -> str:
