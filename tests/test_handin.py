@@ -179,7 +179,7 @@ def test_quarto_writes_no_keywords_but_prints_the_hash(folder, capsys):
     keywords = pages().splitlines()[0]
     change(folder, "kerberos.pdf", keywords, HASH)
     assert submit(folder, capsys)[0] == 0
-    for wrong in ("", keywords.replace(HASH, "f0") + HASH):
+    for wrong in ("", keywords.replace(HASH, "f0") + f"\n{HASH}"):
         change(folder, "kerberos.pdf", keywords, wrong)
         assert "kerberos.pdf: comes from another" in only(folder, capsys)
 
