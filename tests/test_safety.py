@@ -100,7 +100,7 @@ def test_the_scan_sees(text):
 
 
 def test_processes_are_started_in_the_places_that_are_listed():
-    found = {}
+    found = set()
     for path in FILES:
         nodes = ast.walk(ast.parse(path.read_text("utf-8")))
         names = [name(n) for n in nodes if isinstance(n, ast.Attribute)]
@@ -112,5 +112,5 @@ def test_processes_are_started_in_the_places_that_are_listed():
         ]
         if starts:
             assert set(starts) == {"subprocess.run"}
-            found[path.relative_to(ROOT).as_posix()] = len(starts)
+            found.add(path.relative_to(ROOT).as_posix())
     assert found == STARTERS
