@@ -636,7 +636,9 @@ def merged(expr: Expr, a: Argument) -> Expr:
         if len(found) != 1:
             return expr
         body, *rest = found[0].args
-        if not a._finite(found[0]):
+        if a._finite(found[0]):
+            a.needed.append(Condition("finite", (found[0],)))
+        else:
             doubtful.append(found[0])
         key = tuple(rest)
         inside[key] = inside.get(key, Integer(0)) + term / found[0] * body
