@@ -148,8 +148,8 @@ def free(expr: Basic) -> frozenset[Basic]:
     if isinstance(expr, (Expectation, Over)):
         *inside, variable = expr.args
         dummy = _fresh(variable, "bound")
-        found = (free(a.xreplace({variable: dummy})) for a in inside)
-        return frozenset().union(*found) - {dummy}
+        parts = (free(a.xreplace({variable: dummy})) for a in inside)
+        return frozenset[Basic]().union(*parts) - {dummy}
     if isinstance(expr, Vector):
         return free(expr.args[1]) - {d}
     if isinstance(expr, Density):
@@ -159,7 +159,7 @@ def free(expr: Basic) -> frozenset[Basic]:
         for v, *ends in expr.limits:
             found = (found - {v}).union(*map(free, ends))
         return found
-    return frozenset().union(*map(free, expr.args))
+    return frozenset[Basic]().union(*map(free, expr.args))
 
 
 def _fresh(variable: Basic, name: str) -> Basic:
@@ -242,7 +242,8 @@ def _sum(body: Expr, index: Symbol, ends: list[Expr]) -> Expr:
 
 def split(term: Expr, variable: Basic) -> tuple[Expr, Expr]:
     """The factors of a term without and with a variable."""
-    constant, rest = [], []
+    constant: list[Basic] = []
+    rest: list[Basic] = []
     for a in Mul.make_args(term):
         (rest if variable in free(a) else constant).append(a)
     return Mul(*constant), Mul(*rest)
@@ -635,7 +636,9 @@ def merged(expr: Expr, a: Argument) -> Expr:
         if len(found) != 1:
             return expr
         body, *rest = found[0].args
-        if not a._finite(found[0]):
+        if a._finite(found[0]):
+            a.needed.append(Condition("finite", (found[0],)))
+        else:
             doubtful.append(found[0])
         key = tuple(rest)
         inside[key] = inside.get(key, Integer(0)) + term / found[0] * body

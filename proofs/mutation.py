@@ -136,7 +136,7 @@ class Trial:
         if self.part == "before":
             before = mutant
         else:
-            step = replace(step, **{self.part: mutant})  # type: ignore[arg-type]
+            step = replace(step, **{self.part: mutant})
         try:
             kernel.holds(before, step, argument)
         except BROKEN:

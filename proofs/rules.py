@@ -37,6 +37,7 @@ from sympy.core.basic import Basic
 from proofs.exact import rational
 from proofs.kernel import (
     Argument,
+    Condition,
     canonical,
     free,
     holds_where,
@@ -166,8 +167,11 @@ def _logarithm(e: Expr, a: Argument, under: Any) -> Expr | None:
         inside = factor(together(inside))
     for part in Mul.make_args(inside):
         base, power = part.as_base_exp()
-        if not any(holds_where(a, base, q) for q in under):
+        holder = next((q for q in under if holds_where(a, base, q)), None)
+        if holder is None:
             a.need("positive", base)
+        elif base.has(Density) and base != holder:
+            a.needed.append(Condition("where", (base, holder)))
         if isinstance(base, Product):
             body = _logarithm(log(base.function), a, under)
             total += power * Sum(body, *base.limits)
