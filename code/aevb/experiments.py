@@ -109,6 +109,7 @@ BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
 PLANE: dict[str, Any] = {"epochs": 44, "batch_size": 1024, "optimizer": "muon"}
 PLANE |= {"lr": 1.2e-2, "ema": 0.995, "hidden_dims": (192, 192, 192, 4)}
+PLANE |= {"importance_samples": 25}  # its integral is computed as well
 
 # the longest come first, so that several at once end together
 EXPERIMENTS: dict[str, Experiment] = {
@@ -125,6 +126,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             decoder_dims=(192,) * 7,
             bilinear=True,
             deformed=0.2,
+            importance_samples=200,
         ),
         BRIEF_VAE,
         gpu={
