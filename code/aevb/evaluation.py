@@ -300,7 +300,7 @@ def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     return log_likelihood
 
 
-STEP = 0.05
+STEP = 0.04
 """Of the quadrature of a final number; the report measures its error."""
 
 

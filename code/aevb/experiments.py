@@ -67,8 +67,9 @@ BRIEF = {"epochs": 1, "train_size": 2560}
 BRIEF_TORUS = {"epochs": 20, "pairs": 20}
 BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
-PLANE: dict[str, Any] = {"epochs": 40, "batch_size": 1024, "optimizer": "muon"}
-PLANE |= {"lr": 6e-3, "ema": 0.995, "hidden_dims": (192, 192, 192, 4)}
+PLANE: dict[str, Any] = {"epochs": 44, "batch_size": 1024, "optimizer": "muon"}
+PLANE |= {"lr": 1.2e-2, "ema": 0.995, "hidden_dims": (192, 192, 192, 4)}
+PLANE |= {"importance_samples": 25}  # its integral is computed as well
 
 # the longest come first, so that several at once end together
 EXPERIMENTS: dict[str, Experiment] = {
@@ -78,13 +79,14 @@ EXPERIMENTS: dict[str, Experiment] = {
             epochs=46,
             batch_size=1024,
             optimizer="muon",
-            lr=7e-3,
+            lr=1e-2,
             weight_decay=0.4,
             ema=0.996,
             hidden_dims=(192, 192, 192, 192, 80),
             decoder_dims=(192,) * 7,
             bilinear=True,
             deformed=0.2,
+            importance_samples=200,
         ),
         BRIEF_VAE,
         gpu={
