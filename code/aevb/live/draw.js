@@ -40,6 +40,11 @@ function choices(legend, names, act) {
   return made;
 }
 
+// A row of a table: cells of kind "td" after a heading, or all "th".
+const row = (tag, ...cells) => element("tr", {}, ...cells.map((text, i) =>
+  element(i ? tag : "th", { scope: tag === "th" ? "col" : i ? undefined
+    : "row" }, text)));
+
 const signed = (v, digits = 2) => v.toFixed(digits).replace("-", "\u2212");
 const place = (z) => `(${signed(z[0])}, ${signed(z[1])})`;
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);

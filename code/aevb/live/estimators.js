@@ -140,9 +140,6 @@ async function estimators(figure, body) {
     const value = summary(samples.map((s) => s.value));
     const cell = ({ mean: m, spread }) =>
       `${signed(m, 3)} (s = ${spread.toFixed(3)})`;
-    const row = (tag, ...cells) => element("tr", {},
-      ...cells.map((c, i) => element(i && tag === "td" ? "td" : "th",
-        { scope: tag === "th" ? "col" : i ? undefined : "row" }, c)));
     const of = (key) => [0, 1].map(
       (d) => cell(summary(samples.map((s) => s[key][d]))));
     table.replaceChildren(

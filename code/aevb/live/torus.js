@@ -350,9 +350,6 @@ async function torus(figure, body, config) {
   });
 
   const table = element("table");
-  const row = (tag, ...cells) => element("tr", {}, ...cells.map((c, i) =>
-    element(i && tag === "td" ? "td" : "th",
-      { scope: tag === "th" ? "col" : i ? undefined : "row" }, c)));
 
   function update() {
     const [a, b] = ends.map((w) => surface.point(w));
