@@ -96,6 +96,14 @@ def test_the_gaps_add_up(vae, x, monkeypatch):
         assert found[name]["log_pxz"].shape == (2, 120, 120)
 
 
+def test_the_best_normal_is_the_better_of_two(vae, x):
+    found = gaps.inference(vae, x, step=0.1, iterations=3)
+    plane, q = Plane(vae, x, 0.1), torch.stack(vae.encode(x)).detach()
+    for mean in (q[0], plane.modes()):
+        one = plane.best_normal(torch.stack([mean, q[1]]), 3)
+        assert (found["best_elbo"] >= plane.elbo(one) - 1e-4).all()
+
+
 @torch.no_grad()
 def test_the_square_that_is_drawn_holds_the_posterior(vae, x):
     q = torch.stack(vae.encode(x))

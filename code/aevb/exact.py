@@ -127,7 +127,7 @@ class ExactTask(VAETask):
         log_px_z = log_likelihoods(model.decoder, batch, z)
         nll = -log_mean_exp(log_px_z).mean()
         n = math.ceil(self.config.encoded * len(batch))
-        x, known = batch[:n], log_px_z[:n].detach()
+        x, known = batch[:n], log_px_z[:n]
         if self.matches:
             encoder = -log_q_of_posterior(model, x, z, known).mean()
         else:
