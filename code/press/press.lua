@@ -216,6 +216,8 @@ local function raw(x)
     return HTML and pandoc.Link(page, '#' .. id) or Str(page)
   elseif text == '\\appendix' then
     return TYPST and pandoc.RawBlock('typst', '#show: press-appendix') or {}
+  elseif text == '<br>' then -- a line's end in an inline expression's text
+    return pandoc.LineBreak()
   elseif x.format ~= 'html' then
     fault(text, 'raw ' .. x.format .. ' `' .. text .. '` is not portable')
   elseif text:match '^<!%-%-' or x.t == 'RawBlock' and not HTML then
