@@ -17,8 +17,12 @@ from aevb.spaces import FlatTorus, Plane
 from aevb.torus import Torus
 from aevb.torus_measures import (
     betti_numbers,
+    by_offset,
+    collisions,
     decoded_lines,
+    farthest_pair,
     farthest_points,
+    forms,
     latent_lattice,
     sliced_wasserstein,
     spread,
@@ -226,6 +230,8 @@ def test_a_perfect_model_has_perfect_numbers():
     assert found["winding_determinant"].value == 1
     assert [found[f"betti_{k}"].value for k in range(3)] == [1, 2, 1]
     assert found["path_ratio_mean"].value >= 0.999
+    assert found["shortest_ratio_mean"].value == pytest.approx(1, abs=1e-3)
+    assert found["strip_share"].value == 0
     assert found["coverage"].value < 2 * found["coverage_floor"].value
 
 
@@ -248,12 +254,14 @@ def test_a_short_training_runs_and_learns(latent, frequencies):
     "draw",
     [
         lambda t, x, p, m: figures.reconstruction(x, m.reconstruct(x)),
-        lambda t, x, p, m: figures.trajectories(
-            t, x, {"a": p[:6], "b": p[:1]}
-        ),
-        lambda t, x, p, m: figures.one_path(t, x, p[0]),
+        lambda t, x, p, m: figures.trajectories(t, {"a": p[:6], "b": p[:1]}),
+        lambda t, x, p, m: figures.curves(t, {"a": p[0], "b": p[1]}),
         lambda t, x, p, m: figures.offsets_along_paths(t, {"a": p, "b": p}),
-        lambda t, x, p, m: figures.latent_grids(x, {"a": decoded_lines(m)}),
+        lambda t, x, p, m: figures.latent_grids(t, {"a": decoded_lines(m)}),
+        lambda t, x, p, m: figures.codes_by_angle(
+            t, x, {"a": m.code(x), "b": m.code(x)}, m.code(x[:9])
+        ),
+        lambda t, x, p, m: figures.curvature(t, t.chart),
     ],
 )
 def test_figures_are_quick_and_small(draw):
@@ -264,14 +272,67 @@ def test_figures_are_quick_and_small(draw):
     began = time.process_time()
     draw(torus, cloud, paths, model).savefig(file, format="pdf", dpi=200)
     assert time.process_time() - began < 3
-    assert len(file.getvalue()) < 300_000
+    assert len(file.getvalue()) < 400_000
 
 
-def test_a_path_on_the_far_side_does_not_face_the_viewer():
+def test_what_the_torus_hides_from_the_viewer():
     torus = Torus()
     x = torch.tensor([[1.5, 0.0, 0.0], [-1.5, 0.0, 0.0], [1.0, 0.0, 0.5]])
-    assert figures.facing(torus, x, (0, 0)).tolist() == [True, False, False]
-    assert figures.facing(torus, x, (90, 0)).tolist()[2]
+    assert figures.hidden(torus, x, (0, 0)).tolist() == [False, True, False]
+    core = torch.tensor([[0.0, 1.0, 0.0]])  # inside of the tube
+    assert figures.hidden(torus, core, (90, 0)).tolist() == [True]
+
+
+def test_the_page_keeps_lengths_across_the_view():
+    x = torch.randn(20, 3).double()
+    for view in figures.VIEWS:
+        torch.testing.assert_close(
+            figures.project(x, view).norm(dim=1), x.norm(dim=1)
+        )
+    up = figures.project(torch.tensor([[0.0, 0.0, 1.0]]), (0, 30))
+    torch.testing.assert_close(up[0], torch.tensor([0.0, 1.0, 0.0]).double())
+
+
+@pytest.mark.parametrize("matrix", [((1, 0), (0, 1)), ((0, 1), (1, 2))])
+def test_alignment_undoes_the_models_choice_of_angles(matrix):
+    torus = Torus()
+    found = forms(Exact(torus, matrix), torus)
+    assert found["metric_E_error"].value < 1e-5
+    assert found["area"].value == pytest.approx(TAU**2 * 0.5, rel=1e-6)
+    assert found["curvature_error"].value < 1e-4
+
+
+def test_a_torn_code_collides_and_a_whole_one_does_not():
+    """A code that forgets the tube's side gives the torus' two halves one
+    code; one with a seam only has a strip of no width."""
+    torus = Torus()
+    cloud = torus.cloud(1000)
+    torn, whole = Exact(torus), Exact(torus)
+    torn.code = lambda x: _pressed(torus.angles(x))
+    torn.space = Plane()
+    assert len(collisions(whole, torus, cloud)[0]) == 0
+    points, partners = collisions(torn, torus, cloud)
+    assert len(points) > 10
+    assert ((points - partners).norm(dim=1) > torus.r).all()
+
+
+def _pressed(angles):
+    """Angles in the plane, the last twentieth of a turn drawn back over the
+    rest: continuous, and so not injective."""
+    u, v = angles.unbind(-1)
+    back = torch.where(
+        v > 2.8, 2.8 - (v - 2.8) * (2.8 + math.pi) / (math.pi - 2.8), v
+    )
+    return torch.stack([u, back], dim=-1)
+
+
+def test_the_drawn_pair_is_the_farthest_of_the_first():
+    torus = Torus()
+    pairs = random_pairs(torus.cloud(), 20)
+    far = torus.geodesic_length(*(x[:10] for x in pairs))
+    assert farthest_pair(torus, pairs) == int(far.argmax())
+    offsets = torch.tensor([[0.0, 3.0], [1.0, 0.0], [0.0, 2.0]])
+    assert by_offset(offsets).tolist() == [1, 2, 0]
 
 
 def test_the_best_of_the_short_trainings_goes_on(monkeypatch):

@@ -14,7 +14,7 @@ the energy of its decoded points (section 5-4).
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -71,54 +71,50 @@ def lattice(n: int) -> Tensor:
     return torch.stack(torch.meshgrid(angles, angles, indexing="ij"), dim=-1)
 
 
-@dataclass(frozen=True)
-class Surface:
-    """A chart's points and fundamental forms on `lattice(n)`.
+class Surface(NamedTuple):
+    """What `surface` returns, on `lattice(n)`, in float64.
 
-    x: (n, n, 3); first and second: (n, n, 2, 2); float64. Integrals are
-    means over the lattice times (2 pi)^2: the trapezoid rule, which
-    converges exponentially for a smooth periodic function.
+    A sum over the lattice of a smooth function times `element` is its
+    integral, by the trapezoid rule, which here converges exponentially.
     """
 
-    x: Tensor
-    first: Tensor
-    second: Tensor
+    x: Tensor  # points, (n, n, 3)
+    first: Tensor  # the first fundamental form, (n, n, 2, 2)
+    curvature: Tensor  # Gauss's, K = det II / det I, (n, n)
+    element: Tensor  # the area of a cell, sqrt(det I) (2 pi / n)^2, (n, n)
 
-    @property
-    def element(self) -> Tensor:
-        """The element of area dA = sqrt(det I) dz, (n, n), one cell each."""
-        cell = (TAU / len(self.x)) ** 2
-        return torch.linalg.det(self.first).sqrt() * cell
 
-    @property
-    def area(self) -> float:
-        return float(self.element.sum())
+def surface(chart: Chart, n: int = 33) -> Surface:
+    """The surface of a chart on n by n points."""
+    x, slope, bend = jets(chart, lattice(n))
+    normal = torch.linalg.cross(slope[..., 0], slope[..., 1])
+    normal = normal / normal.norm(dim=-1, keepdim=True)
+    second = torch.einsum("...i,...ijk->...jk", normal, bend)
+    first = slope.mT @ slope
+    det = torch.linalg.det(first)
+    curvature = torch.linalg.det(second) / det
+    return Surface(x, first, curvature, det.sqrt() * (TAU / n) ** 2)
 
-    @property
-    def curvature(self) -> Tensor:
-        """Gauss's curvature K = det II / det I, (n, n)."""
-        return torch.linalg.det(self.second) / torch.linalg.det(self.first)
 
-    def modulus(self) -> complex:
-        """The conformal modulus tau, in the upper half plane: the surface is
-        conformal to the plane modulo 1 (the first angle) and tau (the second).
+def modulus(surface: Surface) -> complex:
+    """The conformal modulus tau, in the upper half plane: the surface is
+    conformal to the plane modulo 1 (the first angle) and tau (the second).
 
-        The harmonic forms h_j = dz_j + df_j have the energies P_jk =
-        (h_j, h_k), which conformal maps leave as they are, and in the plane
-        P = (|tau|^2, -Re tau; -Re tau, 1) 4 pi^2 / Im tau.
-        """
-        n = len(self.x)
-        weight = torch.linalg.inv(self.first) * self.element[..., None, None]
-        weight, slopes = weight.flatten(0, 1), _derivatives(n)
-        load = torch.einsum("apq,paj->qj", slopes, weight)
-        stiff = sum(
-            slopes[a].T @ (weight[:, a, b, None] * slopes[b])
-            for a in range(2)
-            for b in range(2)
-        )
-        f = torch.linalg.solve(stiff + 1 / n**2, -load)
-        energy = weight.sum(0) + load.T @ f
-        return complex(-energy[0, 1], TAU**2) / float(energy[1, 1])
+    The harmonic forms h_j = dz_j + df_j have the energies P_jk = (h_j, h_k),
+    which conformal maps leave as they are, and in the plane P = (|tau|^2,
+    -Re tau; -Re tau, 1) 4 pi^2 / Im tau. n is odd.
+    """
+    n = len(surface.x)
+    weight = torch.linalg.inv(surface.first) * surface.element[..., None, None]
+    weight, slopes = weight.flatten(0, 1), _derivatives(n)
+    load = torch.einsum("apq,paj->qj", slopes, weight)
+    pairs = [(a, b) for a in range(2) for b in range(2)]
+    stiff = sum(
+        slopes[a].T @ (weight[:, a, b, None] * slopes[b]) for a, b in pairs
+    )
+    f = torch.linalg.solve(stiff + 1 / n**2, -load)
+    energy = weight.sum(0) + load.T @ f
+    return complex(-energy[0, 1], TAU**2) / float(energy[1, 1])
 
 
 def _derivatives(n: int) -> Tensor:
@@ -130,15 +126,6 @@ def _derivatives(n: int) -> Tensor:
     one = torch.where(gap == 0, 0.0, sign / (2 * torch.sin(gap)))
     eye = torch.eye(n, dtype=torch.float64)
     return torch.stack([torch.kron(one, eye), torch.kron(eye, one)])
-
-
-def surface(chart: Chart, n: int = 33) -> Surface:
-    """The surface of a chart, on n by n points, n odd."""
-    x, slope, bend = jets(chart, lattice(n))
-    normal = torch.linalg.cross(slope[..., 0], slope[..., 1])
-    normal = normal / normal.norm(dim=-1, keepdim=True)
-    second = torch.einsum("...i,...ijk->...jk", normal, bend)
-    return Surface(x, slope.mT @ slope, second)
 
 
 def shortest_curves(
@@ -205,27 +192,17 @@ def _evenly(chart: Chart, path: Tensor) -> Tensor:
 
 def relax(chart: Chart, z: Tensor) -> Tensor:
     """Newton's method for the energy sum |x_(i+1) - x_i|^2 of curves
-    (B, k + 1, 2) with fixed ends.
-
-    Where its Hessian is not positive, the part of the second derivatives
-    that makes it so is left out.
-    """
-    best, shortest = z, length(chart(z)).detach()
+    (B, k + 1, 2) with fixed ends; the shortest curve on the way."""
+    best, shortest = z, length(chart(z))
     for _ in range(STEPS):
         x, slope, bend = jets(chart, z)
-        pull = -x.diff(n=2, dim=1)  # (B, k - 1, 3)
-        inner, bend = slope[:, 1:-1], bend[:, 1:-1]
-        force = torch.einsum("bki,bkij->bkj", pull, inner)
-        curl = torch.einsum("bki,bkijl->bkjl", pull, bend)
-        values, vectors = torch.linalg.eigh(curl)
-        safe = vectors @ (values.clamp(min=0)[..., None] * vectors.mT)
-        whole, positive = (_hessian(inner, c) for c in (curl, safe))
-        _, fails = torch.linalg.cholesky_ex(whole)
-        hessian = torch.where(fails[:, None, None] > 0, positive, whole)
-        move = torch.linalg.solve(hessian, force.flatten(1))
+        pull, slope = -x.diff(n=2, dim=1), slope[:, 1:-1]  # (B, k - 1, ...)
+        force = torch.einsum("bki,bkij->bkj", pull, slope)
+        curl = torch.einsum("bki,bkijl->bkjl", pull, bend[:, 1:-1])
+        move = torch.linalg.solve(_hessian(slope, curl), force.flatten(1))
         z = z.clone()
         z[:, 1:-1] -= move.unflatten(1, (-1, 2))
-        now = length(chart(z)).detach()
+        now = length(chart(z))
         best = torch.where((now < shortest)[:, None, None], z, best)
         shortest = torch.minimum(now, shortest)
     return best

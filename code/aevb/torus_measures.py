@@ -25,6 +25,8 @@ LATTICE, LANDMARKS = 30_000, 1200
 SCALE = 2.75
 """Scale of the complex whose homology is counted, in covering radii: at it,
 the noise of a well-spread sample of a surface is filled in."""
+TORN = 10
+"""Stretch over its median from which neighbours count as torn apart."""
 CURVES = 100
 """Pairs whose curves are compared with geodesics."""
 Pairs = tuple[Tensor, Tensor]
@@ -42,29 +44,37 @@ def evaluate(
         pairs: points of the cloud, (P, 3) twice.
         paths: decoded straight latent lines between them, (P, steps, 3).
     """
+    turns, families = winding(model, torus), {"path": paths}
+    found = distances(model, torus, cloud, paths) | turns
+    if abs(turns["winding_determinant"].value) == 1:
+        first = pairs[0][:CURVES], pairs[1][:CURVES]
+        families["shortest"] = shortest(model, first)
+        found |= forms(model, torus)
+    return {
+        **found,
+        **cut(model, pairs, torus.distance(paths).abs()),
+        **coverage(model, torus, torus.cloud(len(cloud), FRESH_SEED)),
+        **homology(model),
+        **path_ratios(torus, pairs, families),
+    }
+
+
+def distances(
+    model: Any, torus: Torus, cloud: Tensor, paths: Tensor
+) -> dict[str, Estimate]:
+    """Distances from source and surface, and how the code tears."""
     fresh = torus.cloud(len(cloud), FRESH_SEED)
     imgs, again = model.reconstruct(cloud), model.reconstruct(fresh)
     offsets = torus.distance(paths).abs()
     off = (offsets.amax(dim=1) > torus.r / 10).double().mean()
-    turns, families = winding(model, torus), {"path": paths}
-    is_torus = abs(turns["winding_determinant"].value) == 1
-    if is_torus:
-        first = pairs[0][:CURVES], pairs[1][:CURVES]
-        families["shortest"] = shortest(model, first)
     return {
         **spread("reconstruction_error", (imgs - cloud).norm(dim=1)),
         **spread("reconstruction_offset", torus.distance(imgs).abs()),
         **spread("fresh_error", (again - fresh).norm(dim=1)),
         **spread("interpolation_offset", offsets),
         "leaving_share": Estimate(float(off), None, len(paths)),
-        **cut(model, pairs, offsets),
-        **coverage(model, torus, fresh),
         "stretch_ratio": stretch_ratio(model, cloud),
-        **collision_measures(model, torus, cloud),
-        **homology(model),
-        **turns,
-        **path_ratios(torus, pairs, families),
-        **(forms(model, torus) if is_torus else {}),
+        **tear(model, torus, cloud),
     }
 
 
@@ -132,20 +142,16 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = 200) -> float:
     return float(gap.abs().mean())
 
 
-def neighbours(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Distances and indices of each point's nearest others, (B, n) each."""
-    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
-    near, index = distance.topk(n + 1, largest=False)
-    return near[:, 1:], index[:, 1:]
-
-
 def stretch_ratio(model: Any, cloud: Tensor) -> Estimate:
     """Largest over median stretch |dz| / |dx| between neighbours.
 
     Each point with its four nearest neighbours on the surface. A code with a
     seam tears some neighbours apart, and the ratio is large.
     """
-    near, index = neighbours(cloud, 4)
+    distance = torch.cdist(
+        cloud, cloud, compute_mode="donot_use_mm_for_euclid_dist"
+    )
+    near, index = (y[:, 1:] for y in distance.topk(5, largest=False))
     z = model.code(cloud)
     way = model.space.difference(z.unsqueeze(1), z[index])
     stretch = way.norm(dim=-1) / near
@@ -153,25 +159,43 @@ def stretch_ratio(model: Any, cloud: Tensor) -> Estimate:
     return Estimate(float(ratio), None, stretch.numel())
 
 
-def collisions(model: Any, cloud: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance in space of each point to the nearest by code, and the index
-    of that one, (n,) each. It is large where distant places share a code."""
-    embedded = model.space.embed(model.code(cloud))
-    _, index = neighbours(embedded, 1)
-    partner = index[:, 0]
-    return (cloud - cloud[partner]).norm(dim=1), partner
+def strip(model: Any, torus: Torus, n: int = 300) -> tuple[Tensor, float]:
+    """Points where the code tears the surface, (k, 3), and their share.
+
+    Those of an n by n lattice of both angles from which the stretch
+    |dz| / |dx| to the next is over TORN times the median.
+    """
+    x = torus.chart(geometry.lattice(n)).float()
+    z = model.code(x.flatten(0, 1)).unflatten(0, (n, n))
+    stretch = torch.stack(
+        [
+            model.space.difference(z, z.roll(-1, k)).norm(dim=-1)
+            / (x.roll(-1, k) - x).norm(dim=-1)
+            for k in (0, 1)
+        ]
+    ).amax(0)
+    torn = stretch > TORN * stretch.median()
+    return x[torn], float(torn.double().mean())
 
 
-def collision_measures(
-    model: Any, torus: Torus, cloud: Tensor
-) -> dict[str, Estimate]:
-    """The share of points whose nearest by code is more than r away, and
-    the longest such distance."""
-    apart, _ = collisions(model, cloud)
-    share, n = (apart > torus.r).double().mean(), len(cloud)
+def collisions(model: Any, torus: Torus, cloud: Tensor) -> Pairs:
+    """Points more than r apart in space and next to each other by code,
+    (k, 3) twice: of the strip, and the cloud's nearest to it by code."""
+    torn, _ = strip(model, torus)
+    own, others = (model.space.embed(model.code(x)) for x in (torn, cloud))
+    near = cloud[torch.cdist(own, others).argmin(1)]
+    apart = (near - torn).norm(dim=1) > torus.r
+    return torn[apart], near[apart]
+
+
+def tear(model: Any, torus: Torus, cloud: Tensor) -> dict[str, Estimate]:
+    """The strip's share of the lattice, and of its points that share their
+    code with a distant place."""
+    torn, share = strip(model, torus)
+    collide = len(collisions(model, torus, cloud)[0]) / max(len(torn), 1)
     return {
-        "collision_share": Estimate(float(share), None, n),
-        "collision_max": Estimate(float(apart.max()), None, n),
+        "strip_share": Estimate(share),
+        "strip_collisions": Estimate(collide, None, len(torn)),
     }
 
 
@@ -301,15 +325,15 @@ def forms(model: Any, torus: Torus) -> dict[str, Estimate]:
     size = exact.first.diagonal(dim1=-2, dim2=-1).mean((0, 1)).sqrt()
     error = (ours.first - exact.first).square().mean((0, 1)).sqrt()
     error = error / torch.outer(size, size)
-    share = ours.element / ours.area
+    area = ours.element.sum()
     off = (ours.curvature - torus.curvature(ours.x)).square()
-    modulus = ours.modulus()
+    modulus = geometry.modulus(ours)
     values: dict[str, Any] = {
         "metric_E_error": error[0, 0],
         "metric_F_error": error[0, 1],
         "metric_G_error": error[1, 1],
-        "area": ours.area,
-        "curvature_error": (share * off).sum().sqrt(),
+        "area": area,
+        "curvature_error": ((ours.element * off).sum() / area).sqrt(),
         "total_curvature": (ours.element * ours.curvature).sum(),
         "modulus": modulus.imag,
         "modulus_real": modulus.real,

@@ -1,7 +1,9 @@
-"""Figures of Problem 4: clouds, paths and grids in space.
+"""Figures of Problem 4: curves and surfaces in space, and latent spaces.
 
-Points are tensors or arrays (..., 3); lengths are in units of R = 1 unless
-the torus has another. Clouds are rasterised, lines are not.
+Points are tensors (..., 3); lengths are in units of R = 1 unless the torus
+has another. Space is seen orthographically: `project` gives the page's two
+coordinates, so that a panel is as large as what it shows. Surfaces are
+rasterised, lines and text are not.
 """
 
 from collections.abc import Mapping
@@ -9,85 +11,195 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
-from mpl_toolkits.mplot3d.art3d import Line3DCollection
+from torch import Tensor
 
-from aevb.figures.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    RC,
-    TEXT_WIDTH,
-    figure,
-)
+from aevb import geometry
+from aevb.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, RC, figure
 from aevb.torus import Torus
 
 VIEWS = ((35, -60), (90, -90))
 """Elevation and azimuth in degrees: from the side and from above."""
-
-OFFSETS = LogNorm(1e-4, 1)
 COLOURS = mpl.colormaps["cividis"]
-"""Of distances from the surface, dark to light; cividis reads the same with
-any colour vision (Nunez et al. 2018)."""
+"""The map of distances from the surface, dark to light; cividis reads the
+same with any colour vision (Nunez et al. 2018)."""
+SHADE = to_rgb("#CFDCE6")
+"""The colour of a bare surface in full light."""
+
+
+def axes_of(view: tuple[float, float]) -> Tensor:
+    """Unit vectors (3, 3): to the page's right, up, and to the viewer."""
+    up, around = np.radians(view)
+    right = [-np.sin(around), np.cos(around), 0]
+    toward = [np.cos(up) * np.cos(around), np.cos(up) * np.sin(around)]
+    toward.append(np.sin(up))
+    return torch.tensor(np.stack([right, np.cross(toward, right), toward]))
+
+
+def project(points: Tensor, view: Any) -> Tensor:
+    """Right, up and towards the viewer, (..., 3) to (..., 3)."""
+    return points.double() @ axes_of(view).T
+
+
+def hidden(torus: Torus, points: Tensor, view: Any) -> Tensor:
+    """Whether the solid torus lies between each point and the viewer.
+
+    A point less than a twentieth of r inside counts as on the surface.
+    """
+    ahead = torch.linspace(0.15, 2.1, 80) * (torus.R + torus.r)
+    way = points[..., None, :] + ahead[:, None] * axes_of(view)[2]
+    return (torus.distance(way) < -0.05 * torus.r).any(-1)
+
+
+def draw_surface(
+    ax: Axes, points: Tensor, view: Any, colours: Any = None
+) -> None:
+    """A closed surface (n, n, 3) of shaded patches, the far ones first.
+
+    Args:
+        colours: of the points, (n, n, 3); translucent and pale if None.
+    """
+    x = project(points, view)
+    corners = [x.roll((-i, -j), (0, 1)) for i, j in ((0, 0), (1, 0), (1, 1))]
+    corners.append(x.roll(-1, 1))
+    patches = torch.stack(corners, dim=2).flatten(0, 1)  # (n n, 4, 3)
+    normal = torch.linalg.cross(
+        patches[:, 2] - patches[:, 0], patches[:, 3] - patches[:, 1]
+    )
+    light = (normal / normal.norm(dim=1, keepdim=True))[:, 2].abs()
+    base = np.asarray(SHADE if colours is None else colours).reshape(-1, 3)
+    face = base * (0.6 + 0.4 * light.numpy()[:, None])
+    order = patches[..., 2].mean(1).argsort()
+    ax.add_collection(
+        PolyCollection(
+            list(patches[order, :, :2].numpy()),
+            facecolors=np.broadcast_to(face, (len(order), 3))[order.numpy()],
+            alpha=0.75 if colours is None else 1.0,
+            antialiaseds=False,
+            linewidths=0,
+            rasterized=True,
+        )
+    )
+    ax.set_axis_off()
+    ax.set_aspect("equal")
+    ax.autoscale_view()
+
+
+def draw_path(
+    ax: Axes,
+    torus: Torus,
+    path: Tensor,
+    view: Any,
+    lw: float = 2.0,
+    **style: Any,
+) -> None:
+    """A path (steps, 3) with its ends; thin and pale where it is hidden.
+
+    Args:
+        style: `color`, or `array` with `cmap` and `norm`, a value a segment.
+    """
+    x = project(path, view)[:, :2].numpy()
+    behind = hidden(torus, path, view).numpy()[:-1]
+    segments = np.stack([x[:-1], x[1:]], axis=1)
+    ax.add_collection(
+        LineCollection(
+            list(segments),
+            lw=np.where(behind, 0.5 * lw, lw),
+            alpha=np.where(behind, 0.5, 1.0),
+            capstyle="round",
+            zorder=3,
+            **style,
+        )
+    )
+    ax.plot(*x[[0, -1]].T, "o", color=BLACK, ms=3, zorder=4)
+
+
+def exact(torus: Torus, n: int = 72) -> Tensor:
+    """The torus itself as a closed surface (n, n, 3)."""
+    return torus.chart(geometry.lattice(n))
+
+
+def colourbar(
+    fig: Figure, axes: Any, norm: Any, cmap: Any, label: str
+) -> None:
+    """One colour scale for all panels."""
+    bar = fig.colorbar(
+        ScalarMappable(norm, cmap), ax=axes, shrink=0.75, aspect=22, pad=0.01
+    )
+    bar.set_label(label)
 
 
 @mpl.rc_context(RC)
-def reconstruction(cloud: Any, imgs: Any) -> Figure:
+def reconstruction(cloud: Tensor, imgs: Tensor) -> Figure:
     """Original beside reconstruction, from two viewpoints.
 
     The colour of a reconstructed point is its distance to its source.
     """
-    cloud, imgs = np.asarray(cloud), np.asarray(imgs)
-    errors = np.linalg.norm(imgs - cloud, axis=1)
-    fig, axes = spaces(2, 2, 4.5)
+    errors = (imgs - cloud).norm(dim=1).numpy()
+    norm = Normalize(0, errors.max())
+    fig, axes = figure(3.9, 2, 2)
     for row, view in zip(axes, VIEWS, strict=True):
-        scatter(row[0], cloud, color=BLUE)
-        scatter(row[1], imgs, c=errors, cmap=COLOURS, norm=OFFSETS)
-        for ax in row:
-            look(ax, cloud, view)
+        styles = {"color": BLUE}, {"c": errors, "cmap": COLOURS, "norm": norm}
+        for ax, points, style in zip(row, (cloud, imgs), styles, strict=True):
+            x = project(points, view)[:, :2].T
+            ax.scatter(*x, s=2.5, lw=0, rasterized=True, **style)
+            ax.set_aspect("equal")
+            ax.set_axis_off()
     axes[0, 0].set_title("original")
     axes[0, 1].set_title("reconstruction")
-    colourbar(fig, axes, "distance to the source point")
+    colourbar(fig, axes, norm, COLOURS, "distance to the source point")
     return fig
 
 
 @mpl.rc_context(RC)
 def trajectories(
-    torus: Torus, cloud: Any, paths: Mapping[str, Any], view: Any = VIEWS[0]
+    torus: Torus, paths: Mapping[str, Tensor], view: Any = VIEWS[0]
 ) -> Figure:
-    """Decoded paths (P, steps, 3) of each model over the cloud.
+    """Decoded paths (P, steps, 3) of each panel over the torus.
 
-    Colour is the distance from the surface; a dot ends each path.
+    Colour is the distance from the surface, from 0 to the largest.
     """
-    fig, axes = spaces(1, len(paths), 2.3)
+    offsets = {k: torus.distance(x).abs() for k, x in paths.items()}
+    norm = Normalize(0, max(float(o.max()) for o in offsets.values()))
+    fig, axes = figure(6.2 / len(paths) * 0.78, 1, len(paths), squeeze=False)
     for ax, (title, lines) in zip(axes[0], paths.items(), strict=True):
-        faint_cloud(ax, torus, cloud, view)
-        for line in lines:
-            draw_path(ax, torus, line, view)
-        look(ax, cloud, view)
+        draw_surface(ax, exact(torus), view)
+        for line, off in zip(lines, offsets[title], strict=True):
+            value = ((off[:-1] + off[1:]) / 2).numpy()
+            style = {"array": value, "cmap": COLOURS, "norm": norm}
+            draw_path(ax, torus, line, view, **style)
         ax.set_title(title)
-    colourbar(fig, axes, "distance from the surface")
+    colourbar(fig, axes, norm, COLOURS, "distance from the surface")
     return fig
 
 
 @mpl.rc_context(RC)
-def one_path(torus: Torus, cloud: Any, path: Any) -> Figure:
-    """The problem set's Figure 1: one path (steps, 3) on the torus."""
-    fig, axes = spaces(1, 1, 2.6)
-    ax = axes[0, 0]
-    faint_cloud(ax, torus, cloud, VIEWS[0], BLUE)
-    ax.plot(*np.asarray(path).T, color=ORANGE, lw=2.2)
-    ax.plot(*np.asarray(path)[[0, -1]].T, "o", color=BLACK, ms=4)
-    look(ax, cloud, VIEWS[0])
+def curves(torus: Torus, paths: Mapping[str, Tensor]) -> Figure:
+    """Curves (steps, 3) on one torus, a colour and a line of the legend
+    each; with one curve, the problem set's Figure 1.
+
+    The viewer stands where the first curve's middle faces him.
+    """
+    middle = next(iter(paths.values())).mean(0)
+    view = (35, float(torch.rad2deg(torch.atan2(middle[1], middle[0]))))
+    fig, ax = figure(3.4)
+    draw_surface(ax, exact(torus), view)
+    colours = (ORANGE, BLUE, GREEN)
+    for (title, line), colour in zip(paths.items(), colours, strict=False):
+        draw_path(ax, torus, line, view, color=colour)
+        ax.plot([], [], color=colour, lw=2, label=title)
+    if len(paths) > 1:
+        ax.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 0))
     return fig
 
 
 @mpl.rc_context(RC)
-def offsets_along_paths(torus: Torus, paths: Mapping[str, Any]) -> Figure:
+def offsets_along_paths(torus: Torus, paths: Mapping[str, Tensor]) -> Figure:
     """Distance from the surface along paths (P, steps, 3), and the median
     and the largest at each step."""
     fig, axes = figure(2.3, 1, len(paths), sharey=True, squeeze=False)
@@ -106,88 +218,79 @@ def offsets_along_paths(torus: Torus, paths: Mapping[str, Any]) -> Figure:
 
 
 @mpl.rc_context(RC)
-def latent_grids(cloud: Any, grids: Mapping[str, Any]) -> Figure:
+def latent_grids(torus: Torus, grids: Mapping[str, Tensor]) -> Figure:
     """Decoded lines (2, lines, steps, 3) of constant latent coordinate.
 
-    Family 0 in blue, family 1 in orange.
+    Family 0 in blue, family 1 in orange; pale where the torus hides them.
     """
-    fig, axes = spaces(1, len(grids), 2.5)
+    fig, axes = figure(2.5, 1, len(grids), squeeze=False)
     for ax, (title, families) in zip(axes[0], grids.items(), strict=True):
         for lines, colour in zip(families, (BLUE, ORANGE), strict=True):
-            ax.add_collection3d(
-                Line3DCollection(np.asarray(lines), colors=colour, lw=0.5)
-            )
-        look(ax, cloud, VIEWS[0])
+            flat = project(lines, VIEWS[0])[..., :2].numpy()
+            behind = hidden(torus, lines, VIEWS[0]).numpy()
+            for shown, alpha in ((behind, 0.2), (~behind, 1.0)):
+                drawn = np.where(shown[..., None], flat, np.nan)
+                for line in drawn:
+                    ax.plot(*line.T, color=colour, lw=0.6, alpha=alpha)
+        ax.set_aspect("equal")
+        ax.set_axis_off()
         ax.set_title(title)
     return fig
 
 
-def spaces(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
-    """A grid (rows, columns) of clean three-dimensional axes."""
-    fig = Figure(figsize=(TEXT_WIDTH, height), layout="constrained")
-    axes = fig.subplots(
-        rows, columns, squeeze=False, subplot_kw={"projection": "3d"}
-    )
-    for ax in axes.flat:
-        ax.set_axis_off()
-    return fig, axes
+@mpl.rc_context(RC)
+def codes_by_angle(
+    torus: Torus, cloud: Tensor, codes: Mapping[str, Tensor], torn: Tensor
+) -> Figure:
+    """The latent codes (n, 2) of a cloud, coloured by the true angles.
+
+    A row for each angle, about the axis and about the tube; a column for the
+    plane, with the codes `torn` (k, 2) that distant places share in black,
+    and one for the square, whose edges with equal arrows are one.
+    """
+    angles = torus.angles(cloud).T.numpy()
+    fig, axes = figure(5.2, 2, len(codes))
+    for row, angle, name in zip(axes, angles, ("axis", "tube"), strict=True):
+        for ax, (title, z) in zip(row, codes.items(), strict=True):
+            shown = ax.scatter(
+                *z.T, c=angle, cmap="twilight", vmin=-np.pi, vmax=np.pi,
+                s=3, lw=0, rasterized=True,
+            )  # fmt: skip
+            ax.set(aspect="equal", title=title)
+        row[0].plot(*torn.T, "o", color=BLACK, ms=1.2, rasterized=True)
+        bar = fig.colorbar(shown, ax=row, shrink=0.8, aspect=18, pad=0.01)
+        bar.set_label(f"angle about the {name}")
+        bar.set_ticks([-np.pi, 0, np.pi], labels=["$-\\pi$", "0", "$\\pi$"])
+        glue(row[-1])
+    return fig
 
 
-def look(ax: Any, cloud: Any, view: tuple[float, float]) -> None:
-    """Equal scales around the cloud, seen from `view`."""
-    low, high = np.asarray(cloud).min(0), np.asarray(cloud).max(0)
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    ax.set(zlim=(low[2], high[2]))
-    ax.set_box_aspect(high - low, zoom=1.28)
-    ax.set_proj_type("ortho")
-    ax.view_init(*view)
-
-
-def scatter(ax: Any, points: np.ndarray, **style: Any) -> None:
-    """A rasterised cloud."""
-    ax.scatter(
-        *points.T, s=1.6, lw=0, rasterized=True, depthshade=False, **style
-    )
-
-
-def faint_cloud(
-    ax: Any, torus: Torus, cloud: Any, view: Any, color: str = BLACK
-) -> None:
-    """The cloud as a backdrop, its far side fainter than its near side."""
-    alpha = np.where(facing(torus, cloud, view), 0.35, 0.07)
-    scatter(ax, np.asarray(cloud), color=color, alpha=alpha)
-
-
-def facing(torus: Torus, points: Any, view: tuple[float, float]) -> Any:
-    """Whether the surface's normal at each point is turned to the viewer."""
-    u, v = torus.angles(points).numpy().T
-    up, around = np.radians(view)
-    along = np.cos(v) * np.cos(u - around) * np.cos(up)
-    return along + np.sin(v) * np.sin(up) > 0
-
-
-def draw_path(ax: Any, torus: Torus, line: Any, view: Any) -> None:
-    """A path (steps, 3), coloured by its distance from the surface, thinner
-    on the far side."""
-    offsets = torus.distance(line).abs().clamp(min=1e-6).numpy()
-    points = np.asarray(line)
-    near = facing(torus, line, view)[:-1]
-    ax.add_collection3d(
-        Line3DCollection(
-            np.stack([points[:-1], points[1:]], axis=1),
-            array=(offsets[:-1] + offsets[1:]) / 2,
-            cmap=COLOURS,
-            norm=OFFSETS,
-            lw=np.where(near, 2.0, 0.9),
+def glue(ax: Axes) -> None:
+    """The square of two angles; equal arrows mark edges that are one."""
+    edge = np.pi
+    ax.set(xlim=(-edge, edge), ylim=(-edge, edge))
+    ax.set_xticks([-edge, 0, edge], labels=["$-\\pi$", "0", "$\\pi$"])
+    ax.set_yticks([-edge, 0, edge], labels=["$-\\pi$", "0", "$\\pi$"])
+    style: Any = {"ls": "none", "color": ORANGE, "ms": 7, "clip_on": False}
+    for at in (-edge, edge):
+        ax.plot([0], [at], marker=">", **style)
+        ax.plot(
+            [at, at], [-0.15, 0.15], marker="^", **{**style, "color": BLUE}
         )
-    )
-    ax.plot(*points[[0, -1]].T, "o", color=BLACK, ms=2.5)
 
 
-def colourbar(fig: Figure, axes: Any, label: str) -> Axes:
-    """The one colour scale of distances that all panels share."""
-    bar = fig.colorbar(
-        ScalarMappable(OFFSETS, COLOURS), ax=axes, shrink=0.6, aspect=25
-    )
-    bar.set_label(label)
-    return bar.ax
+@mpl.rc_context(RC)
+def curvature(torus: Torus, chart: geometry.Chart, n: int = 96) -> Figure:
+    """The decoded surface coloured by its Gaussian curvature, and the torus
+    by its own, on one scale."""
+    ours = geometry.surface(chart, n)
+    panels = {"decoded": ours.x, "exact": exact(torus, n)}
+    values = [ours.curvature, torus.curvature(panels["exact"])]
+    top = max(float(v.abs().max()) for v in values)
+    norm, cmap = Normalize(-top, top), mpl.colormaps["RdBu_r"]
+    fig, axes = figure(2.4, 1, 2)
+    for ax, (title, x), k in zip(axes, panels.items(), values, strict=True):
+        draw_surface(ax, x, VIEWS[0], cmap(norm(k.numpy()))[..., :3])
+        ax.set_title(title)
+    colourbar(fig, axes, norm, cmap, "Gaussian curvature")
+    return fig

@@ -1,0 +1,146 @@
+"""Latent spaces: each an instance of the same few laws."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from aevb.distributions import TAU, CircleUniform, WrappedNormal
+from aevb.spaces import FlatTorus, Plane
+from benchmarks.spaces import (
+    Cylinder,
+    Joint,
+    KleinBottle,
+    Sphere,
+    SphereUniform,
+    VonMisesFisher,
+)
+from benchmarks.torus_stress import stress
+from benchmarks.which_space import log_px
+
+SPACES = [Plane(), FlatTorus(), Cylinder(), Sphere(), KleinBottle()]
+every = pytest.mark.parametrize(
+    "space", SPACES, ids=lambda s: type(s).__name__
+)
+
+
+def double(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@every
+def test_sizes_fit_and_the_divergence_is_its_mean(space):
+    torch.manual_seed(0)
+    q, p = (
+        space.posterior(torch.randn(3, space.outputs).double()),
+        space.prior(),
+    )
+    assert q.batch_shape == (3,)
+    assert p.batch_shape == ()
+    assert q.event_shape == p.event_shape == q.mean.shape[1:]
+    z = q.rsample((40_000,))
+    assert space.embed(z).shape[-1] == space.inputs
+    drawn = q.log_prob(z) - p.log_prob(z)
+    torch.testing.assert_close(
+        kl_divergence(q, p).double(),
+        drawn.mean(0).double(),
+        atol=5 * float(drawn.std()) / 200,
+        rtol=0,
+    )
+
+
+@every
+def test_a_way_ends_where_it_should(space):
+    torch.manual_seed(1)
+    z0, z1 = space.prior().sample((2, 50)).double()
+    t = double(0.0, 1.0).reshape(2, 1, 1)
+    ends = space.embed(space.interpolate(z0, z1, t))
+    want = space.embed(torch.stack([z0, z1]))
+    torch.testing.assert_close(ends, want, atol=1e-6, rtol=0)
+    there, back = space.difference(z0, z1), space.difference(z1, z0)
+    torch.testing.assert_close(there.norm(dim=-1), back.norm(dim=-1))
+
+
+@every
+def test_shares_are_spread_as_the_prior(space):
+    torch.manual_seed(2)
+    shares = torch.rand(40_000, 2)
+    ours = space.embed(space.quantile(shares))
+    drawn = space.embed(space.prior().sample((40_000,)))
+    for power in (1, 2):
+        torch.testing.assert_close(
+            ours.pow(power).mean(0),
+            drawn.pow(power).mean(0),
+            atol=0.03,
+            rtol=0,
+        )
+
+
+def test_the_klein_bottles_decoder_sees_both_images_alike():
+    torch.manual_seed(3)
+    space, (a, b) = KleinBottle(), torch.rand(2, 20).double() * TAU
+    one, two = torch.stack([a, b], 1), torch.stack([a + math.pi, -b], 1)
+    torch.testing.assert_close(space.embed(one), space.embed(two))
+    assert space.difference(one, two).norm(dim=1).max() < 1e-6
+
+
+@pytest.mark.parametrize("kappa", [0.1, 1.0, 10.0, 1000.0])
+def test_von_mises_fisher_by_quadrature(kappa):
+    """Total 1, and the divergence, over the cosine w: 2 pi f(w) dw."""
+    north = double(0.0, 0.0, 1.0)
+    q = VonMisesFisher(north, torch.tensor(kappa).double())
+    w = 1 - torch.logspace(-9, math.log10(2), 200_001).double()
+    z = torch.stack([(1 - w**2).clamp(min=0).sqrt(), 0 * w, w], dim=1)
+    log_f = q.log_prob(z)
+
+    def integral(values):
+        return float(-TAU * torch.trapezoid(values, w))
+
+    assert integral(log_f.exp()) == pytest.approx(1, abs=2e-6)
+    kl = integral(log_f.exp() * (log_f + math.log(2 * TAU)))
+    ours = float(kl_divergence(q, SphereUniform()))
+    assert ours == pytest.approx(kl, abs=1e-5)
+
+
+@pytest.mark.parametrize("kappa", [0.5, 20.0])
+def test_von_mises_fisher_samples_have_its_mean(kappa):
+    torch.manual_seed(4)
+    mu = torch.nn.functional.normalize(double(1.0, -2.0, 0.5), dim=0)
+    z = VonMisesFisher(mu, torch.tensor(kappa).double()).rsample((100_000,))
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(100_000).double())
+    shrink = 1 / math.tanh(kappa) - 1 / kappa
+    torch.testing.assert_close(z.mean(0), shrink * mu, atol=0.01, rtol=0)
+
+
+def test_a_joints_divergence_is_the_sum():
+    q = Joint(
+        [WrappedNormal(double(0.1), double(0.7)), Normal(double(1.0), 2.0)]
+    )
+    p = Joint([CircleUniform(), Normal(0.0, 1.0)])
+    parts = zip(q.parts, p.parts, strict=True)
+    want = sum(kl_divergence(a, b) for a, b in parts)
+    torch.testing.assert_close(kl_divergence(q, p), want)
+
+
+def test_log_p_of_x_by_quadrature_is_a_normals():
+    """The prior through an affine decoder is a normal in closed form."""
+    k = torch.arange(20_000).double() + 0.5
+    shares = torch.stack([k / 20_000, (k * (5**0.5 - 1) / 2) % 1], 1)
+    z = Plane().quantile(shares)
+    decoded = torch.stack([z[:, 0], 2 * z[:, 1], 0 * z[:, 0]], dim=1)
+    x = double(0.3, -0.5, 0.1)[None]
+    want = sum(
+        Normal(0.0, (s**2 + 0.04) ** 0.5).log_prob(v)
+        for s, v in zip((1, 2, 0), x[0], strict=True)
+    )
+    torch.testing.assert_close(
+        log_px(decoded, x, 0.2), want[None], atol=1e-3, rtol=0
+    )
+
+
+def test_stress_does_not_see_the_scale():
+    far = double(1.0, 2.0, 3.0)
+    assert stress(far, 7 * far) == pytest.approx(0, abs=1e-12)
+    # both have mean 2: sqrt((1 + 0 + 1) / 14)
+    assert stress(far, double(2.0, 2.0, 2.0)) == pytest.approx((2 / 14) ** 0.5)
