@@ -162,9 +162,7 @@ def test_gradients_are_those_of_finite_differences():
         assert gradcheck(value, leaves)
     assert gradcheck(log_normal_pdf, leaves)
     x = (output["z"] > 0).to(F64)
-    logits, image = leaves[0], x[0].clone().requires_grad_()
-    assert gradcheck(bernoulli_log_likelihood, [logits, x])
-    assert gradcheck(bernoulli_log_likelihood, [logits, image])
+    assert gradcheck(bernoulli_log_likelihood, [leaves[0], x])
 
 
 def assert_finite_with_gradient(value, leaves):
@@ -191,16 +189,6 @@ def test_one_image_serves_many_logits():
     each = bernoulli_log_likelihood(logits, x.expand(4, -1, -1).clone())
     assert many.shape == (4, 3)
     assert_equal(many, each)
-
-
-@pytest.mark.parametrize("scale", [0.1, 3.0, 100.0])
-def test_the_likelihood_is_as_exact_as_float32_is(scale):
-    generator = torch.Generator().manual_seed(0)
-    logits = scale * torch.randn(100, 784, generator=generator)
-    x = (logits + torch.randn(100, 784, generator=generator) > 0).float()
-    single = bernoulli_log_likelihood(logits, x).double()
-    double = bernoulli_log_likelihood(logits.double(), x.double())
-    assert torch.allclose(single, double, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("scale", [-1e4, 1e4])
