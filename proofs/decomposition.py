@@ -93,7 +93,7 @@ DIAGONAL_KL = Derivation(
     statement="Let every $\\sigma_d$ be positive. In any number $D$ of"
     " dimensions",
     lets=(diagonal, unit_diagonal),
-    idea="Insert the log densities, draw $z$ as $\\mu + \\sigma \\odot"
+    idea="Insert the log densities, draw $z$ as $\\mu + \\sigma \\cdot"
     " \\epsilon$, and take the first two moments of $\\epsilon$.",
     start=KL(diagonal, unit_diagonal, zs),
     steps=(

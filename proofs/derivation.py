@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any, Literal
 
 from sympy import Expr, Integer, sympify
@@ -24,6 +25,7 @@ from proofs.worlds import LINE, MEANINGLESS, POINTS, World
 Relation = Literal["=", ">=", "<="]
 PRINTED = {"=": "=", ">=": r"\ge", "<=": r"\le"}
 MOST_COLUMNS = 75  # of a line of formulas on the page
+REASON = 38  # letters of the rules beside a line
 
 
 @dataclass(frozen=True)
@@ -168,17 +170,18 @@ class Derivation:
             f"{PRINTED[step.relation]} {latex(step.expr)}"
             for step in self.steps
         ]
-        reasons = [
-            rf" && \quad \text{{({step.printed()})}}" for step in self.steps
-        ]
+        # a list of rules that is too long goes on in the rows below
+        reasons = [wrap(f"({s.printed()})", REASON) for s in self.steps]
         widest = max(
-            columns(side + reason)
+            columns(side) + max(map(len, reason))
             for side, reason in zip(sides, reasons, strict=True)
         )
         alone = columns(first) + widest > MOST_COLUMNS
         rows = [f"& {first}"] if alone else []
         for side, reason in zip(sides, reasons, strict=True):
-            rows.append(("" if rows else f"{first} ") + f"& {side}{reason}")
+            start = ("" if rows else f"{first} ") + f"& {side}"
+            tags = [rf" && \quad \text{{{line}}}" for line in reason]
+            rows += [start + tags[0], *(f"&{tag}" for tag in tags[1:])]
         body = " \\\\\n".join(rows)
         aligned = f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
         return f"$$\n{aligned}\n$$ {{#eq-{self.name}}}"

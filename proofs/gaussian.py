@@ -69,7 +69,7 @@ REPARAMETERISATION = Derivation(
     kind="thm",
     statement="Let every $\\sigma_d$ be positive. For every function $f$ for"
     " which one side exists",
-    closing="So $\\mu + \\sigma \\odot \\epsilon$ has the density"
+    closing="So $\\mu + \\sigma \\cdot \\epsilon$ has the density"
     " $\\mathcal{N}(z;\\, \\mu, \\operatorname{diag}(\\sigma^2))$.",
     idea="Substitute in the integral, one coordinate at a time.",
     start=Expectation(TestFunction(zs), density, zs),

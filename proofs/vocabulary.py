@@ -443,7 +443,7 @@ NOISES = DiagonalNormal(epsilons, 0, 1)
 def moved(mean: Basic, deviation: Basic) -> Vector:
     r"""The vector mu + sigma * epsilon."""
     inside = entry(mean, d) + entry(deviation, d) * epsilons[d]
-    name = r"\mu + \sigma \odot \epsilon"
+    name = r"\mu + \sigma \cdot \epsilon"
     return Vector(Symbol(name), inside)
 
 

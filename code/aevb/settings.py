@@ -170,7 +170,7 @@ class VAEConfig(MnistConfig):
 class ExactConfig(VAEConfig):
     """Settings of a VAE whose decoder is trained on log p(x) itself."""
 
-    epochs: Count = 38
+    epochs: Count = 41
     batch_size: Count = 1024
     lr: float = Field(default=4e-3, gt=0)
     deformed: float = Field(default=0.15, ge=0, le=1)
