@@ -16,23 +16,23 @@ Writes code/aevb/measured/torus_stress.json.
 
 import argparse
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from aevb import training
 from aevb.distributions import TAU, wrap
 from aevb.spaces import FlatTorus
 from aevb.torus import Torus
-from aevb.torus_vae import PointVAE, TorusConfig, TorusTask
-from benchmarks.torus_comparison import write
+from aevb.torus_vae import PointVAE
+from benchmarks.together import Settings, train, write
 
 NAME = "torus_stress"
 DIM, POINTS, TRAINED, PAIRS = 50, 2000, 1600, 500
 NOISE = 0.1
+HIDDEN = [128, 128]
 
 
 def observations(seed: int = 42) -> tuple[Tensor, Tensor]:
@@ -58,32 +58,10 @@ def stress(truth: Tensor, found: Tensor) -> float:
     )
 
 
-class StressConfig(TorusConfig):
-    """Settings of a model of the 50-dimensional torus."""
-
-    divergence: Literal["exact", "clamp"] = "exact"
-
-
-class StressTask(TorusTask):
-    """The cloud of 50-dimensional points."""
-
-    config: StressConfig
-
-    def model(self) -> PointVAE:
-        return PointVAE(FlatTorus(), list(self.config.hidden_dims), 0, DIM)
-
-    def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        _, x = observations()
-        return x[:TRAINED], x[TRAINED:]
-
-    def loss(self, model: Any, batch: Tensor) -> dict[str, Tensor]:
-        terms = super().loss(model, batch)
-        if self.config.divergence == "clamp":
-            scale = model.posterior(batch).base_dist.scale
-            normal = (math.log(TAU) - 1) / 2 - scale.log()
-            rate = normal.clamp(min=0).sum(1).mean()
-            terms["loss"] = terms["loss"] + rate - terms["rate"]
-        return terms
+def clamp(q: Any, p: Any) -> Tensor:
+    """Their divergence: max(0, log 2 pi - H) of the normal before wrapping."""
+    normal = (math.log(TAU) - 1) / 2 - q.base_dist.scale.log()
+    return normal.clamp(min=0).sum(-1)
 
 
 @torch.no_grad()
@@ -109,23 +87,24 @@ def measure(model: PointVAE, seed: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--epochs", type=int, default=60)
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    settings: Any = {
-        "epochs": 100,
-        "batch_size": 200,
-        "trials": 2,
-        "trial_epochs": 20,
-        "noise_min": NOISE,
-    }
+    settings = Settings(
+        arguments.seeds, arguments.epochs, noise_min=NOISE, batch=200
+    )
     rows: list[dict[str, Any]] = []
-    for seed in range(seeds):
-        for divergence in ("exact", "clamp"):
-            config = StressConfig(divergence=divergence, seed=seed, **settings)
-            model, _, _ = training.fit(StressTask(config), torch.device("cpu"))
-            found = {k: round(v, 4) for k, v in measure(model, seed).items()}
-            rows.append({"divergence": divergence, "seed": seed, **found})
-            write(NAME, rows, **settings)
+    for name, divergence in (("exact", kl_divergence), ("clamp", clamp)):
+        models = train(
+            lambda: PointVAE(FlatTorus(), HIDDEN, dim=DIM),
+            observations()[1][:TRAINED],
+            settings,
+            divergence,
+        )
+        for seed, model in enumerate(models):
+            found = measure(model, seed)
+            rows.append({"divergence": name, "seed": seed, **found})
+        write(NAME, rows, hidden=HIDDEN, **settings._asdict())
 
 
 if __name__ == "__main__":

@@ -16,24 +16,23 @@ import math
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from aevb import training
 from aevb.distributions import TAU
 from aevb.spaces import FlatTorus, LatentSpace, Plane
 from aevb.torus import Torus
 from aevb.torus_measures import latent_lattice
-from aevb.torus_vae import PointVAE, TorusConfig, TorusTask
+from aevb.torus_vae import PointVAE
 from benchmarks.spaces import Cylinder, KleinBottle, Sphere
-from benchmarks.torus_comparison import write
+from benchmarks.together import Settings, train, write
 
 NAME = "which_space"
 NOISE = 0.05
 """Standard deviation of the clouds' noise, in each coordinate."""
 NODES = 2**14
 """Points of the lattice over the latent space."""
+HIDDEN = [64, 64]
 SPACES: dict[str, type[LatentSpace]] = {
     "plane": Plane,
     "cylinder": Cylinder,
@@ -62,30 +61,6 @@ def cloud(name: str, n: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     x = shape(name, torch.rand(n, 2, generator=generator))
     return x + NOISE * torch.randn(n, 3, generator=generator)
-
-
-class CloudConfig(TorusConfig):
-    """Settings of a model of a noisy cloud."""
-
-    surface: str = "torus"
-    space: str = "torus"
-    size: int = Field(default=3000, gt=0)
-
-
-class CloudTask(TorusTask):
-    """A noisy cloud, and a likelihood whose noise is the clouds' own, so
-    that the models differ in nothing but the latent space."""
-
-    config: CloudConfig
-
-    def model(self) -> PointVAE:
-        space = SPACES[self.config.space]()
-        return PointVAE(space, list(self.config.hidden_dims))
-
-    def data(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        config = self.config
-        rows = cloud(config.surface, config.size, config.cloud_seed)
-        return rows, cloud(config.surface, 500, config.cloud_seed + 1)
 
 
 @torch.no_grad()
@@ -120,32 +95,26 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    settings: Any = {
-        "epochs": arguments.epochs,
-        "batch_size": 250,
-        "hidden_dims": (64, 64),
-        "trials": 2,
-        "trial_epochs": 10,
-        "noise_min": NOISE,
-    }
+    settings = Settings(
+        arguments.seeds, arguments.epochs, noise_min=NOISE, batch=500
+    )
     rows: list[dict[str, Any]] = []
-    for seed in range(arguments.seeds):
-        for surface in CLOUDS:
-            held_out = cloud(surface, 1000, 99)
-            exact = shape(surface, _shares(NODES))
-            best = float(log_px(exact, held_out, NOISE).mean())
-            for space in SPACES:
-                config = CloudConfig(
-                    surface=surface, space=space, seed=seed, **settings
-                )
-                model, _, _ = training.fit(
-                    CloudTask(config), torch.device("cpu")
-                )
+    for surface in CLOUDS:
+        held_out = cloud(surface, 1000, 99)
+        truth = float(
+            log_px(shape(surface, _shares(NODES)), held_out, NOISE).mean()
+        )
+        for name, space in SPACES.items():
+            models = train(
+                lambda s=space: PointVAE(s(), HIDDEN),
+                cloud(surface, 3000, 1),
+                settings,
+            )
+            for seed, model in enumerate(models):
+                where = {"cloud": surface, "space": name, "seed": seed}
                 found = judge(model, held_out, NOISE)
-                where = {"cloud": surface, "space": space, "seed": seed}
-                rounded = {k: round(v, 4) for k, v in found.items()}
-                rows.append({**where, **rounded, "truth": round(best, 4)})
-                write(NAME, rows, **settings, held_out=1000, nodes=NODES)
+                rows.append({**where, **found, "truth": truth})
+            write(NAME, rows, hidden=HIDDEN, nodes=NODES, **settings._asdict())
 
 
 def _shares(n: int) -> Tensor:

@@ -6,7 +6,7 @@ it is a mean over independent points, pairs or paths.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -84,17 +84,13 @@ def spread(name: str, values: Tensor) -> dict[str, Estimate]:
     The standard error of the mean takes rows as independent, steps not.
     """
     rows = values.double().reshape(len(values), -1)
-    flat, means = rows.flatten(), rows.mean(dim=1)
+    means, n = rows.mean(dim=1), rows.numel()
     error = float(means.std() / len(means) ** 0.5) if len(means) > 1 else None
-    n = flat.numel()
-    measures: dict[str, Callable[[Tensor], Tensor]] = {
-        "p95": lambda v: torch.quantile(v, 0.95),
-        "max": torch.max,
+    return {
+        f"{name}_mean": Estimate(float(means.mean()), error, n),
+        f"{name}_p95": Estimate(float(rows.flatten().quantile(0.95)), None, n),
+        f"{name}_max": Estimate(float(rows.max()), None, n),
     }
-    found = {f"{name}_mean": Estimate(float(means.mean()), error, n)}
-    for suffix, measure in measures.items():
-        found[f"{name}_{suffix}"] = Estimate(float(measure(flat)), None, n)
-    return found
 
 
 def cut(model: Any, pairs: Pairs, offsets: Tensor) -> dict[str, Estimate]:
@@ -178,21 +174,20 @@ def strip(model: Any, torus: Torus, n: int = 300) -> tuple[Tensor, float]:
     return x[torn], float(torn.double().mean())
 
 
-def collisions(model: Any, torus: Torus, cloud: Tensor) -> Pairs:
-    """Points more than r apart in space and next to each other by code,
-    (k, 3) twice: of the strip, and the cloud's nearest to it by code."""
-    torn, _ = strip(model, torus)
-    own, others = (model.space.embed(model.code(x)) for x in (torn, cloud))
-    near = cloud[torch.cdist(own, others).argmin(1)]
-    apart = (near - torn).norm(dim=1) > torus.r
-    return torn[apart], near[apart]
+def collisions(model: Any, points: Tensor, cloud: Tensor) -> Tensor:
+    """How far in space the cloud's point is that lies nearest by code, for
+    each of the points (k, 3): far, where distant places share a code."""
+    own, others = (model.space.embed(model.code(x)) for x in (points, cloud))
+    near = torch.cdist(own, others).argmin(1)
+    return (cloud[near] - points).norm(dim=1)
 
 
 def tear(model: Any, torus: Torus, cloud: Tensor) -> dict[str, Estimate]:
-    """The strip's share of the lattice, and of its points that share their
-    code with a distant place."""
+    """The strip's share of the lattice, and the share of its points that
+    have their code in common with a place more than r away."""
     torn, share = strip(model, torus)
-    collide = len(collisions(model, torus, cloud)[0]) / max(len(torn), 1)
+    far = (collisions(model, torn, cloud) > torus.r).double().sum()
+    collide = float(far) / max(len(torn), 1)
     return {
         "strip_share": Estimate(share),
         "strip_collisions": Estimate(collide, None, len(torn)),
