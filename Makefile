@@ -25,7 +25,7 @@ export AEVB_PROFILE := $(PROFILE)
 export PYTHONPATH := code:.
 
 .DELETE_ON_ERROR:
-.PHONY: report submit test lint format proofs api wheel clean help
+.PHONY: open sync report submit test lint format proofs api wheel clean help
 
 report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in a minute, with tiny trainings; PROFILE=gpu: with a likelihood model that takes half an hour of a CPU)
 	@$(BIN)/aevb train-all
@@ -50,6 +50,12 @@ format: $(STAMP)  ## format the sources
 
 proofs: $(STAMP)  ## check every step of every derivation, and print a table
 	@$(BIN)/python -m proofs
+
+open:  ## show kerberos.html in a browser
+	@$(BIN)/python -m webbrowser -t "file://$(CURDIR)/kerberos.html"
+
+sync: $(STAMP)  ## write the package's definitions into the cells of report.qmd
+	@$(BIN)/python -m aevb.cells report.qmd
 
 api: $(STAMP)  ## write pages on the code's interface, from its docstrings, into site/api/
 	@$(BIN)/python -m pdoc --docformat google --no-show-source \

@@ -10,10 +10,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from torch import Tensor
 from torch.distributions import Normal
 
-from aevb.figures import style
+from aevb.figures import latent, style
+from aevb.figures import torus as torus_figures
 from aevb.linear_gaussian import LinearGaussian
+from aevb.torus import Torus
 
 
 @rc_context(style.RC)
@@ -29,7 +32,7 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
     density = posterior.log_prob(z).exp()
     left.fill_between(z, density, color=style.GREY, alpha=0.4, lw=0)
     peak = density.max().item()
-    left.text(posterior.mean.item(), 0.4 * peak, "p(z|x)", ha="center")
+    left.text(posterior.mean.item(), 0.2 * peak, "p(z|x)", ha="center")
     evidence = model.log_evidence(x).item()
     colours = (style.BLUE, style.ORANGE, style.GREEN)
     for i, (q, colour) in enumerate(zip(encoders, colours, strict=True)):
@@ -75,7 +78,7 @@ def reparameterisation(
     _graph(blocked, False)
     _graph(passing, True)
     found = model.gradients(x, q, draws)
-    edges = np.linspace(-25, 25, 101)
+    edges = np.linspace(-12, 22, 103)
     for name, label, colour in (
         ("score", "score function", style.ORANGE),
         ("path", "reparameterised", style.BLUE),
@@ -97,6 +100,21 @@ def reparameterisation(
     spread.spines["left"].set_visible(False)
     spread.set_ylim(0, 1.5 * spread.get_ylim()[1])
     spread.legend(loc="upper center")
+    return figure
+
+
+@rc_context(style.RC)
+def front(
+    codes: Tensor, labels: Tensor, torus: Torus, paths: Tensor
+) -> Figure:
+    """The plane of codes (N, 2) beside paths (P, steps, 3) on the torus."""
+    figure, (left, right) = style.figure(2.5, 1, 2)
+    latent.plane(left, codes, labels)
+    surface = torus_figures.exact(torus)
+    view = torus_figures.VIEWS[0]
+    torus_figures.draw_surface(right, surface, view)
+    for path in paths:
+        torus_figures.draw_path(right, torus, path, view, color=style.ORANGE)
     return figure
 
 
