@@ -1,17 +1,13 @@
-"""What the report's chunks print: listings, tables, numbers.
+"""What the report's chunks print: tables and numbers.
 
 Everything is plain Markdown on standard output, or a Markdown object for an
 inline expression, so it works alike in every engine that runs the report.
 Only `number` and what uses it need IPython.
 """
 
-import inspect
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from aevb import profiles
@@ -25,35 +21,7 @@ UNSEEN = {"device", "precision", "threads"}
 """Settings on which no weight depends but by rounding."""
 
 
-# ---- listings and tables
-
-
-def listing(*objects: Any) -> None:
-    """Print the source of classes and functions, each with its place.
-
-    The text is `inspect.getsource` at run time: the code on the page is the
-    code that ran.
-    """
-    for thing in map(inspect.unwrap, objects):
-        lines, start = inspect.getsourcelines(thing)
-        code = textwrap.dedent("".join(lines)).rstrip()
-        start = max(start, 1)
-        end = start + len(lines) - 1
-        print(f"\n`{_source_name(thing)}`, lines {start} to {end}:\n")
-        print(f"```python\n{code}\n```\n")
-
-
-def _source_name(thing: Any) -> str:
-    """The source file's path, from the folder in which the report lies.
-
-    Elsewhere, and where the code is installed, its package comes first.
-    """
-    path = Path(inspect.getsourcefile(thing) or "").resolve()
-    here = Path.cwd().resolve()
-    if path.is_relative_to(here) and "site-packages" not in path.parts:
-        return path.relative_to(here).as_posix()
-    depth = thing.__module__.count(".") + 1 + (path.stem == "__init__")
-    return Path(*path.parts[-depth:]).as_posix()
+# ---- tables
 
 
 def table(
@@ -197,15 +165,6 @@ def _setting(value: Any) -> str:
 # ---- the rows of the report's tables
 
 
-def optimizer(config: Any) -> str:
-    """What moves the weights, in words: `adamw, beta2 0.99; ...`."""
-    name = config.optimizer
-    if name != "adamw":
-        name += " for the matrices of residual blocks, else adamw"
-    decay = f"weight decay {config.weight_decay:g}"
-    return f"{name}, beta2 {config.beta2:g}; {decay}"
-
-
 def three(
     metrics: Mapping[str, Any], name: str, digits: int = 4
 ) -> list["Markdown"]:
@@ -217,51 +176,3 @@ def three(
 def worst(rows: Iterable[Row], key: str) -> float:
     """The largest value of a column."""
     return max(row[key] for row in rows)
-
-
-def torus_rows(rows: Iterable[Row], key: str) -> list[tuple[Any, ...]]:
-    """A table's rows from benchmarks/torus_seeds.py, named by `key`."""
-    return [
-        (
-            f"{row[key]:g}",
-            int(row["winding_determinant"]),
-            ", ".join(str(row[f"betti_{k}"]) for k in range(3)),
-            number(row["reconstruction_error_mean"], 4),
-            number(row["interpolation_offset_mean"], 4),
-            number(row["interpolation_offset_max"], 4),
-        )
-        for row in rows
-    ]
-
-
-def trial_rows(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """A table's rows from benchmarks/likelihood.py: the first row's values,
-    and the others' gains over it."""
-    first = rows[0]
-    elbo = [number(first["test_elbo"]["value"], 2)]
-    log_px = [number(-first["test_nll"]["value"], 2)]
-    elbo += [number(row["elbo_gain"]) for row in rows[1:]]
-    log_px += [number(row["nll_gain"]) for row in rows[1:]]
-    overfit = [
-        number(row["train_elbo"]["value"] - row["test_elbo"]["value"], 2)
-        for row in rows
-    ]
-    names = [(row["name"], row["epochs"]) for row in rows]
-    columns = zip(names, elbo, log_px, overfit, strict=True)
-    return [(*name, *numbers) for name, *numbers in columns]
-
-
-def ratio_range(found: Mapping[str, float]) -> str:
-    """`6.1 (5.8 to 6.4)`: median and range of the pairs of a race."""
-    ends = f"{found['least']:.1f} to {found['most']:.1f}"
-    return f"{found['median']:.1f} ({ends})"
-
-
-def middle(rows: Iterable[Row], program: str, key: str) -> float:
-    """The median over a race's rows of one program's value."""
-    return median(row[program][key] for row in rows)
-
-
-def across(values: Mapping[str, float], unit: str = "") -> str:
-    """`10: 1.5, 20: 3`: what was measured at each size."""
-    return ", ".join(f"{k}: {v:g}{unit}" for k, v in values.items())

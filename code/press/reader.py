@@ -132,7 +132,12 @@ class Text:
 
     def inlines(self) -> list[Inline]:
         found: list[Inline] = []
-        self.spans(lambda inline: found.append(inline) or "")
+
+        def note(inline: Inline) -> str:
+            found.append(inline)
+            return ""
+
+        self.spans(note)
         return found
 
 
