@@ -12,7 +12,7 @@ from pypdf import PdfReader
 from conftest import PATIENCE, is_gone, snapshot, until
 from press import __main__ as press_main
 from press import lock
-from test_press import FIGURE, HEAD, write
+from test_press import HEAD, PLOT, write
 
 GROUPS = pytest.mark.skipif(os.name != "posix", reason="needs groups")
 
@@ -122,7 +122,7 @@ def test_press_without_space_changes_nothing(
     where, tmp_path, refused, monkeypatch
 ):
     figure = (
-        f"{CHUNK}#| label: fig-a\n#| fig-cap: c\n#| fig-alt: a\n{FIGURE}```\n"
+        f"{CHUNK}#| label: fig-a\n#| fig-cap: c\n#| fig-alt: a\n{PLOT}```\n"
     )
     needs_figure = where.endswith("write_bytes")
     document = write(tmp_path, HEAD + (figure if needs_figure else "Text.\n"))
