@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Any, Literal
 
-from sympy import Expr, Integer, sympify
+from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
 from proofs import kernel, rules  # noqa: F401 - importing it fills RULES
@@ -50,9 +50,9 @@ class Step:
 
     def __post_init__(self) -> None:
         """Plain Python numbers become sympy's."""
-        object.__setattr__(self, "expr", sympify(self.expr))
+        object.__setattr__(self, "expr", _expr(self.expr))
         if self.equal is not None:
-            pairs = {a: sympify(b) for a, b in self.equal.items()}
+            pairs = {a: _expr(b) for a, b in self.equal.items()}
             object.__setattr__(self, "equal", pairs)
 
     def argument(self, assumed: Iterable[Condition], model: Any) -> Argument:
@@ -70,6 +70,11 @@ class Step:
     def printed(self) -> str:
         """The rules for the page, each once."""
         return ", ".join(dict.fromkeys(kernel.names(self.rule)))
+
+
+def _expr(value: Any) -> Any:
+    """A whole number as sympy's; all else as it is."""
+    return Integer(value) if isinstance(value, int) else value
 
 
 @dataclass(frozen=True)

@@ -93,60 +93,6 @@ def power(n):  # type: ignore[no-untyped-def]
     return Expectation(epsilon**n, NOISE, epsilon)
 
 
-def spread(name, title, start, a, b, statement, idea):  # type: ignore[no-untyped-def]
-    """The variance of a quadratic in a standard normal variable."""
-    noisy = plus(times(a, epsilon), times(b, epsilon**2))
-    return Derivation(
-        name=name,
-        title=title,
-        lets=(*MODEL, a, b),
-        statement=statement,
-        idea=idea,
-        start=start,
-        steps=(
-            Step(
-                Variance(noisy, NOISE, epsilon),
-                "reparameterisation, normal density, logarithm, linearity,"
-                " mass one",
-            ),
-            Step(
-                plus(
-                    times(a**2, plus(power(2), -(power(1) ** 2))),
-                    times(
-                        2,
-                        a,
-                        b,
-                        plus(power(3), -times(power(1), power(2))),
-                    ),
-                    times(b**2, plus(power(4), -(power(2) ** 2))),
-                ),
-                "linearity",
-            ),
-            Step(plus(a**2, times(2, b**2)), "moments"),
-        ),
-        worlds=(LINE,),
-    )
-
-
-SGVB_VARIANCE = spread(
-    "sgvb-variance",
-    "The variance of the estimator at one sample",
-    Variance(summand(z), q),
-    linear,
-    curved,
-    "For one sample",
-    "The logarithms are quadratic in $\\epsilon$, and constants do not vary.",
-)
-ANALYTIC_VARIANCE = spread(
-    "analytic-variance",
-    "The variance with the divergence in closed form",
-    Variance(log(likelihood()), q),
-    linear_reconstruction,
-    curved_reconstruction,
-    "With the divergence computed exactly only the reconstruction varies:",
-    "As before.",
-)
-
 posterior = MODEL[2].func(encoder(), of_z)
 absent = MODEL[1].func(likelihood(), Normal(x, 0, s))
 GAUSSIAN = "normal density, logarithm, linearity, mass one, moments"
@@ -203,8 +149,6 @@ SAMPLED_BETTER = better(
 )
 DERIVATIONS = (
     SGVB_UNBIASED,
-    SGVB_VARIANCE,
-    ANALYTIC_VARIANCE,
     CLOSED_BETTER,
     SAMPLED_BETTER,
 )

@@ -28,20 +28,6 @@ PRESS = {
     "unsupported": ("::: {.callout-note}\na\n:::\n", "`.callout-note`"),
     "raises": (CHUNK + "1 / 0\n```\n", "ZeroDivisionError"),
     "bytes": (b"\xff\n", "the byte 0xff is not UTF-8"),
-    "image": ('![c](no.png){#fig-a fig-alt="a"}\n', "`no.png` does not exist"),
-    "image outside": (
-        '![c](../no.png){#fig-a fig-alt="a"}\n',
-        "`../no.png` lies outside the folder",
-    ),
-    "image at the root": (
-        '![c](/etc/hostname){#fig-a fig-alt="a"}\n',
-        "`/etc/hostname` lies outside the folder",
-    ),
-    "columns": (
-        "::: {#fig-a layout-ncol=x}\n"
-        '![c](picture.svg){#fig-b fig-alt="a"}\n\nCaption.\n:::\n',
-        "layout-ncol must be from 1 to 6, not `x`",
-    ),
     "deep": ("> " * 3000 + "a\n", "nested too deeply"),
 }
 META = {
@@ -51,7 +37,6 @@ META = {
     "output-file: [a]": "`output-file` cannot be `['a']`",
     "bibliography: 3": "`bibliography` cannot be `3`",
     "bibliography: [3]": "`bibliography` cannot be `[3]`",
-    "csl: [a]": "`csl` cannot be",
     "title: {a: b}": "`title` cannot be",
     "author: [{a: b}]": "`author` cannot be",
     "lang: true": "`lang` cannot be `True`",
@@ -111,7 +96,6 @@ def no_space(*_args, **_options):
 @pytest.mark.parametrize(
     "where",
     [
-        "press.lock.Path.write_text",
         "press.build.tempfile.TemporaryDirectory",
         "press.build.Path.write_bytes",
         "press.build.nbformat.write",

@@ -27,7 +27,7 @@ title: t
 #| include: false
 import aevb, press, proofs
 from aevb import results
-from aevb.report import listing, table
+from aevb.report import table
 from press.jupyter import show_markdown
 from proofs import record
 show_markdown()
@@ -126,6 +126,9 @@ def notebook(installed, tmp_path_factory):
     return nbformat.read(folder / "report.ipynb", as_version=4)
 
 
+SHIPPED = {".py", ".json", ".typ", ".lua", ".html", ".js", ".css"}
+
+
 def outputs(notebook, label):
     """The outputs of the cell with this label."""
     mark = f"#| label: {label}\n"
@@ -142,7 +145,8 @@ def test_the_wheel_holds_the_packages_and_their_data(installed):
         there = {
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*")
-            if path.suffix in (".py", ".json", ".typ", ".lua", ".html")
+            if path.suffix
+            in (".py", ".json", ".typ", ".lua", ".html", ".js", ".css")
         }
         shipped = installed / package
         found = {

