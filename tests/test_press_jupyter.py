@@ -47,7 +47,7 @@ print(results.provenance()["source"], results.provenance()["code"])
 ```{python}
 #| label: proof
 #| output: asis
-proofs.show("elbo")
+proofs.show("log-concave", "jensen", "elbo")
 ```
 
 ```{python}
