@@ -55,6 +55,7 @@ from proofs.vocabulary import (
     Density,
     DiagonalNormal,
     Expectation,
+    Let,
     Normal,
     Output,
     Over,
@@ -98,18 +99,39 @@ def _linearity(e: Expr, a: Argument, under: Any) -> Expr | None:
     return Add(*parts)
 
 
-@rule("mass one", "A density has mass one.")
+@rule("mass one", "A density has mass one, and a normal one also when it is"
+      " wrapped around the circle.")  # fmt: skip
 def _mass(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, Expectation) and e.args[-1] not in free(e.args[0]):
-        return e.args[0]
+    if isinstance(e, Expectation):
+        body, density, variable = e.args
+        if variable not in free(body) and _is_density(density, variable):
+            return body
     if isinstance(e, Over):
         constant, body = split(e.args[0], e.args[1])
-        roles = ("prior", "encoder", "posterior", "weighted")
-        named = isinstance(body, Density) and str(body.args[0]) in roles
-        normal = isinstance(body, (Normal, DiagonalNormal))
-        if (named or normal) and body.args[1 if named else 0] == e.args[1]:
+        if _is_density(body, e.args[1]):
             return constant
     return None
+
+
+def _is_density(e: Expr, variable: Basic) -> bool:
+    """Whether this is a density of that variable, and no multiple of one."""
+    if isinstance(e, Product):  # over the entries of an indexed variable
+        ((index, *_),) = e.limits
+        return isinstance(variable, IndexedBase) and _is_density(
+            e.function, variable[index]
+        )
+    if isinstance(e, Density):
+        roles = ("prior", "encoder", "posterior", "weighted")
+        return str(e.args[0]) in roles and e.args[1] == variable
+    if isinstance(e, Let):
+        return _is_density(e.args[1], variable)
+    if isinstance(e, Sum):  # a normal density wrapped around the circle
+        ((index, *ends),) = e.limits
+        turned = variable + 2 * pi * index
+        wrapped = variable == theta and ends == [-oo, oo]
+        return wrapped and _is_density(e.function, turned)
+    normal = isinstance(e, (Normal, DiagonalNormal))
+    return normal and e.args[0] == variable
 
 
 @rule("expectation", "An expectation under a density is the integral against"
@@ -365,6 +387,9 @@ def _chain(e: Expr, a: Argument, under: Any) -> Expr | None:
         return None
     (v,) = e.variables
     found = e.expr
+    for (inside,) in (part.args for part in found.atoms(log)):
+        if not any(holds_where(a, inside, q) for q in under):
+            a.need("positive", inside)
     if isinstance(found, log):
         return Derivative(found.args[0], v) / found.args[0]
     if isinstance(found, TestFunction):

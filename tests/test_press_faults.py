@@ -96,6 +96,7 @@ def no_space(*_args, **_options):
 @pytest.mark.parametrize(
     "where",
     [
+        "press.lock.Path.write_text",
         "press.build.tempfile.TemporaryDirectory",
         "press.build.Path.write_bytes",
         "press.build.nbformat.write",

@@ -20,6 +20,7 @@ from multiprocessing import (
     parent_process,
     resource_tracker,
 )
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from aevb import profiles, progress
@@ -49,6 +50,7 @@ def make(
     """
     waiting = list(jobs)
     making: dict[Future[None], Job] = {}
+    alive: set[BaseProcess] = set()
     with _pool(size) as (pool, inbox), _Bars(len(jobs)) as bars:
         while waiting or making:
             unfinished = {*waiting, *making.values()}
@@ -57,6 +59,10 @@ def make(
                 making |= {pool.submit(_do, do, j): j for j in ready}
             waiting = [j for j in waiting if j not in ready]
             done, _ = wait_for(making, 0.5, FIRST_COMPLETED)
+            # the pool does not see the end of the process it started last
+            before, alive = alive, set(active_children())
+            if before - alive:
+                raise BrokenProcessPool
             while not inbox.empty():
                 bars.show(*inbox.get())
             for future in done:

@@ -33,6 +33,8 @@ def held(folder: Path) -> Iterator[Path]:
             lock.acquire()
         path.write_text(f"{os.getpid()}\n", "ascii")
     except OSError as error:
+        if lock.is_locked:
+            path.unlink(missing_ok=True)
         lock.release()
         raise PressError(
             f"{folder}: no permission or no space to write here "

@@ -91,7 +91,9 @@ def _value(inline: Any, bundle: dict[str, Any]) -> str:
 
 def _escaped(text: str) -> str:
     """A text that means itself in Markdown."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text).replace("  ", r" \ ")
+    text = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text).replace("  ", r" \ ")
+    # two words of Pandoc's, so that it is not taken for a footnote's mark
+    return text.replace(r"\[\^", r"\[<!-- -->\^")
 
 
 def _cell(
