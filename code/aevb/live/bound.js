@@ -537,23 +537,24 @@ async function bound(figure, body, config) {
   }
 
   async function best() {
-    const turn = imageTurn;
-    let share = 0.5, top = -Infinity, kept = q;
-    for (let k = 0; k < 60 && turn === imageTurn && share > 0.02; k++) {
+    let share = 0.5, top = -Infinity, kept = q, mine = q;
+    for (let k = 0; k < 60 && share > 0.02; k++) {
       const nodes = await atNodes(joint, image, q, rules[1]);
+      if (q !== mine) return;  // the reader has taken it
       const value = mean(nodes, ({ f }) => f) + entropy(q);
       if (value < top - 1e-6) {
         share /= 2;
         setQ(kept);
+        mine = q;
         continue;
       }
       const gained = value - top;
       [top, kept] = [value, q];
       if (gained < 1e-5) break;
       setQ(climb(q, nodes, share));
+      mine = q;
       await new Promise(requestAnimationFrame);
     }
-    if (turn !== imageTurn) return;
     setQ(kept);
     fit();
   }

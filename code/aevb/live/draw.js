@@ -204,14 +204,15 @@ function line(g, points, colour, width = 2) {
 }
 
 // Pointers on a pane. `grab(p, touch)` says what is taken at a point, or
-// nothing, so that a finger beside every handle scrolls the page.
-function drag(pane, { grab, move, drop = () => {}, hover = () => {} }) {
+// nothing, so that a finger beside every handle scrolls the page; its tap
+// is told.
+function drag(pane, { grab, move, hover = () => {}, tap = () => {} }) {
   const { canvas } = pane;
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
-  let held;
+  let held, taken;
   canvas.addEventListener("touchstart", (event) => {
     if (event.touches.length === 1 && grab(at(event.touches[0]), true)) {
       event.preventDefault();
@@ -220,6 +221,7 @@ function drag(pane, { grab, move, drop = () => {}, hover = () => {} }) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     held = grab(at(event), event.pointerType === "touch");
+    taken = Boolean(held);
     if (!held) return;
     canvas.setPointerCapture(event.pointerId);
     move(held, at(event), true);
@@ -229,11 +231,11 @@ function drag(pane, { grab, move, drop = () => {}, hover = () => {} }) {
     else hover(at(event));
   });
   for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, () => {
-      if (held) drop(held);
-      held = undefined;
-    });
+    canvas.addEventListener(end, () => { held = undefined; });
   }
+  canvas.addEventListener("click", (event) => {
+    if (!taken) tap(at(event));
+  });
   canvas.addEventListener("pointerleave", () => hover());
 }
 
