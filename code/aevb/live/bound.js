@@ -75,7 +75,7 @@ class Lattice {
 
   // decode all cells, a few milliseconds at a time
   async fill(note) {
-    const parts = [], many = 32, total = this.side ** 2;
+    const parts = [], many = 16, total = this.side ** 2;
     for (let from = 0; from < total; from += many) {
       const z = [];
       for (let c = from; c < Math.min(from + many, total); c++) {

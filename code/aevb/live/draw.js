@@ -48,7 +48,9 @@ const row = (tag, ...cells) => element("tr", {}, ...cells.map((text, i) =>
 const signed = (v, digits = 2) => v.toFixed(digits).replace("-", "\u2212");
 const place = (z) => `(${signed(z[0])}, ${signed(z[1])})`;
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
-const pause = () => new Promise((go) => setTimeout(go));
+// Long work goes on when the page has nothing better to do.
+const pause = () => new Promise(
+  (go) => (window.requestIdleCallback ?? setTimeout)(go, { timeout: 100 }));
 
 // The colours of live.css as the browser resolves them now.
 function colours(figure) {
