@@ -83,6 +83,7 @@ class Lattice {
       }
       parts.push(this.joint.points(Float32Array.from(z)));
       note(from / total);
+      await calm();
       await pause();
     }
     this.parts = parts;
@@ -231,10 +232,8 @@ async function atNodes(joint, image, q, [t, w], alive = () => true) {
     const values = joint.values(joint.points(Float32Array.from(z)), image);
     values.forEach((f, i) => nodes.push({ f, s: [t[i], t[j]],
       w: w[i] * w[j] }));
-    if (t.length > 8 && j % 2) {
-      await pause();
-      if (!alive()) return undefined;
-    }
+    await pause();
+    if (!alive()) return undefined;
   }
   return nodes;
 }
@@ -475,7 +474,7 @@ async function bound(figure, body, config) {
     timer = setTimeout(settle, 200);
     if (pending) return;
     pending = true;
-    await pause();
+    await new Promise(requestAnimationFrame);
     pending = false;
     const nodes = await atNodes(joint, image, q, rules[0]);
     const distortion = mean(nodes, ({ f, s }) => logPrior(q, s) - f);

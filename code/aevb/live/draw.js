@@ -48,12 +48,30 @@ const row = (tag, ...cells) => element("tr", {}, ...cells.map((text, i) =>
 const signed = (v, digits = 2) => v.toFixed(digits).replace("-", "\u2212");
 const place = (z) => `(${signed(z[0])}, ${signed(z[1])})`;
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
-// Long work goes on when the page has nothing better to do.
-const pause = () => new Promise(
-  (go) => (window.requestIdleCallback ?? setTimeout)(go, { timeout: 100 }));
+// Long work lets the page live every eight milliseconds, and what nobody
+// waits for stops while something is dragged.
+let begun = 0, dragged = -Infinity;
+async function calm() {
+  while (performance.now() - dragged < 400) {
+    await new Promise((go) => setTimeout(go, 100));
+  }
+}
 
-// The colours of live.css as the browser resolves them now.
+async function pause() {
+  if (performance.now() - begun < 8) return;
+  await new Promise((go) => setTimeout(go));
+  begun = performance.now();
+}
+
+// The colours of live.css as the browser resolves them in either scheme,
+// which the figure's own colour tells.
+const palettes = {};
 function colours(figure) {
+  palettes[getComputedStyle(figure).color] ??= resolved(figure);
+  return palettes[getComputedStyle(figure).color];
+}
+
+function resolved(figure) {
   const probe = element("span");
   figure.append(probe);
   const names = ["ink", "soft", "line", "paper", "blue", "orange", "green",
@@ -229,6 +247,7 @@ function drag(pane, { grab, move, hover = () => {}, tap = () => {} }) {
     move(held, at(event), true);
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (held) dragged = performance.now();
     if (held) move(held, at(event), false);
     else hover(at(event));
   });
