@@ -202,7 +202,7 @@ TRICKY = st.text("ab \\`*_$<>[]{}#@|~^'\"&!-.:;\n", min_size=1, max_size=20)
 
 
 @settings(QUICK, max_examples=10)
-@example(texts=["a[^1] b", "[^"])
+@example(texts=["a[^1] b", "[^", "  :", ":  "])
 @given(texts=st.lists(TRICKY.filter(str.strip), min_size=1, max_size=20))
 def test_an_inline_text_reaches_the_page_as_it_is(tmp_path, texts):
     source = "\n\n".join("x`{python} s`x" for _ in texts)

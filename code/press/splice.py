@@ -80,7 +80,7 @@ def _value(inline: Any, bundle: dict[str, Any]) -> str:
     """What an inline expression shows, as Markdown of one line."""
     text = bundle.get("text/markdown")
     if text is None:
-        text = _escaped(plain(bundle.get("text/plain", "")))
+        text = _escaped(plain(bundle.get("text/plain", "")).strip())
     if not text.strip():
         raise PressError(
             f"{inline.place}: `{inline.expression}` gives an empty text, "

@@ -75,7 +75,7 @@ class Lattice {
 
   // decode all cells, a few milliseconds at a time
   async fill(note) {
-    const parts = [], many = 32, total = this.side ** 2;
+    const parts = [], many = 16, total = this.side ** 2;
     for (let from = 0; from < total; from += many) {
       const z = [];
       for (let c = from; c < Math.min(from + many, total); c++) {
@@ -83,6 +83,7 @@ class Lattice {
       }
       parts.push(this.joint.points(Float32Array.from(z)));
       note(from / total);
+      await calm();
       await pause();
     }
     this.parts = parts;
@@ -231,10 +232,8 @@ async function atNodes(joint, image, q, [t, w], alive = () => true) {
     const values = joint.values(joint.points(Float32Array.from(z)), image);
     values.forEach((f, i) => nodes.push({ f, s: [t[i], t[j]],
       w: w[i] * w[j] }));
-    if (t.length > 8 && j % 2) {
-      await pause();
-      if (!alive()) return undefined;
-    }
+    await pause();
+    if (!alive()) return undefined;
   }
   return nodes;
 }
@@ -475,7 +474,7 @@ async function bound(figure, body, config) {
     timer = setTimeout(settle, 200);
     if (pending) return;
     pending = true;
-    await pause();
+    await new Promise(requestAnimationFrame);
     pending = false;
     const nodes = await atNodes(joint, image, q, rules[0]);
     const distortion = mean(nodes, ({ f, s }) => logPrior(q, s) - f);
@@ -537,23 +536,24 @@ async function bound(figure, body, config) {
   }
 
   async function best() {
-    const turn = imageTurn;
-    let share = 0.5, top = -Infinity, kept = q;
-    for (let k = 0; k < 60 && turn === imageTurn && share > 0.02; k++) {
+    let share = 0.5, top = -Infinity, kept = q, mine = q;
+    for (let k = 0; k < 60 && share > 0.02; k++) {
       const nodes = await atNodes(joint, image, q, rules[1]);
+      if (q !== mine) return;  // the reader has taken it
       const value = mean(nodes, ({ f }) => f) + entropy(q);
       if (value < top - 1e-6) {
         share /= 2;
         setQ(kept);
+        mine = q;
         continue;
       }
       const gained = value - top;
       [top, kept] = [value, q];
       if (gained < 1e-5) break;
       setQ(climb(q, nodes, share));
+      mine = q;
       await new Promise(requestAnimationFrame);
     }
-    if (turn !== imageTurn) return;
     setQ(kept);
     fit();
   }

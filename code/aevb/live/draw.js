@@ -48,10 +48,30 @@ const row = (tag, ...cells) => element("tr", {}, ...cells.map((text, i) =>
 const signed = (v, digits = 2) => v.toFixed(digits).replace("-", "\u2212");
 const place = (z) => `(${signed(z[0])}, ${signed(z[1])})`;
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
-const pause = () => new Promise((go) => setTimeout(go));
+// Long work lets the page live every eight milliseconds, and what nobody
+// waits for stops while something is dragged.
+let begun = 0, dragged = -Infinity;
+async function calm() {
+  while (performance.now() - dragged < 400) {
+    await new Promise((go) => setTimeout(go, 100));
+  }
+}
 
-// The colours of live.css as the browser resolves them now.
+async function pause() {
+  if (performance.now() - begun < 8) return;
+  await new Promise((go) => setTimeout(go));
+  begun = performance.now();
+}
+
+// The colours of live.css as the browser resolves them in either scheme,
+// which the figure's own colour tells.
+const palettes = {};
 function colours(figure) {
+  palettes[getComputedStyle(figure).color] ??= resolved(figure);
+  return palettes[getComputedStyle(figure).color];
+}
+
+function resolved(figure) {
   const probe = element("span");
   figure.append(probe);
   const names = ["ink", "soft", "line", "paper", "blue", "orange", "green",
@@ -204,14 +224,15 @@ function line(g, points, colour, width = 2) {
 }
 
 // Pointers on a pane. `grab(p, touch)` says what is taken at a point, or
-// nothing, so that a finger beside every handle scrolls the page.
-function drag(pane, { grab, move, drop = () => {}, hover = () => {} }) {
+// nothing, so that a finger beside every handle scrolls the page; its tap
+// is told.
+function drag(pane, { grab, move, hover = () => {}, tap = () => {} }) {
   const { canvas } = pane;
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
-  let held;
+  let held, taken;
   canvas.addEventListener("touchstart", (event) => {
     if (event.touches.length === 1 && grab(at(event.touches[0]), true)) {
       event.preventDefault();
@@ -220,20 +241,22 @@ function drag(pane, { grab, move, drop = () => {}, hover = () => {} }) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     held = grab(at(event), event.pointerType === "touch");
+    taken = Boolean(held);
     if (!held) return;
     canvas.setPointerCapture(event.pointerId);
     move(held, at(event), true);
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (held) dragged = performance.now();
     if (held) move(held, at(event), false);
     else hover(at(event));
   });
   for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, () => {
-      if (held) drop(held);
-      held = undefined;
-    });
+    canvas.addEventListener(end, () => { held = undefined; });
   }
+  canvas.addEventListener("click", (event) => {
+    if (!taken) tap(at(event));
+  });
   canvas.addEventListener("pointerleave", () => hover());
 }
 

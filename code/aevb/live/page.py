@@ -17,6 +17,7 @@ import hashlib
 import html
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from importlib import resources
@@ -135,6 +136,7 @@ class Page:
         self.fenced = fenced
         self.networks: dict[int, str] = {}
         self.printed: set[str] = set()
+        self.figures: Counter[str] = Counter()
 
     def plane(
         self,
@@ -267,10 +269,13 @@ class Page:
         alt: str,
     ) -> None:
         shown = "" if still is None else picture(still, alt)
+        self.figures[kind] += 1
+        number = self.figures[kind]
+        name = f"live-{kind}" if number == 1 else f"live-{kind}-{number}"
         lines = [
             "" if "script" in self.printed else self._once("script", script()),
             *parts,
-            f'<figure class="live" id="live-{kind}" data-live="{kind}"'
+            f'<figure class="live" id="{name}" data-live="{kind}"'
             f"{'' if shown else ' hidden'}>",
             f'<script type="application/json">{json_text(config)}</script>',
             shown,

@@ -207,10 +207,8 @@ async function plane(figure, body, config) {
       const i = p && nearest(view.from(p), 8 / view.scale);
       if (i !== shown) { shown = i; update(false); }
     },
+    tap: (p) => go(view.from(p)),
   });
-  // a tap of a finger, which takes nothing, moves the point all the same
-  map.canvas.addEventListener("click", (event) => go(
-    view.from([event.offsetX, event.offsetY])));
   const setA = () => ends(nearest(point), end);
   const setB = () => ends(start, nearest(point));
   keys(map, ([dx, dy], fast) => {

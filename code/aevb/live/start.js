@@ -29,7 +29,7 @@ function begin() {
       seen.unobserve(target);
       start(target);
     }
-  }, { rootMargin: "100%" });
+  }, { rootMargin: "20%" });
   for (const figure of document.querySelectorAll("figure[data-live]")) {
     figure.hidden = false;
     seen.observe(figure);
