@@ -1,14 +1,11 @@
 """Progress is a bar where it is watched, else a line now and then."""
 
+from multiprocessing import RLock
+
 import pytest
 
 from aevb import progress, workers
-from aevb.progress import Progress, State
-
-
-@pytest.fixture
-def watched(monkeypatch):
-    monkeypatch.setattr(progress, "watched", lambda: True)
+from aevb.progress import Progress
 
 
 def steps(n=4):
@@ -23,40 +20,43 @@ def test_redirected_it_is_a_line_now_and_then(monkeypatch, capsys):
     assert capsys.readouterr().err == ""  # nothing in the first minute
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     steps(2)
-    first, last = capsys.readouterr().err.splitlines()
-    assert first == "train 50% (train_loss 1.25)"
-    assert last == "train 100% (train_loss 1.25)"
+    monkeypatch.setattr(progress, "job", "vae_kl")
+    steps(1)
+    assert capsys.readouterr().err.splitlines() == [
+        "train 50% (train_loss 1.25)",
+        "train 100% (train_loss 1.25)",
+        "vae_kl: train 100% (train_loss 1.25)",
+    ]
     monkeypatch.setenv("TQDM_DISABLE", "1")
     steps()
     assert capsys.readouterr().err == ""
 
 
-def test_a_worker_sends_its_states(monkeypatch, watched, capsys):
-    sent = []
-    monkeypatch.setattr(progress, "send", sent.append)
-    monkeypatch.setattr(progress, "SEND_SECONDS", 0.0)
-    steps(2)
-    assert sent[-1] == State("train", 2, 2, "train_loss 1.25")
-    assert capsys.readouterr().err == ""
-
-
-def test_every_job_at_work_has_a_bar_with_its_loss(watched, capsys):
-    with workers._Bars(3) as bars:
-        for name, done in (("a", 1), ("b", 3), ("a", 2)):
-            state = State("train", done, 4, f"loss {done}")
-            bars.show(("run", name), state)
-        bars.finish(("run", "a"))
+@pytest.mark.parametrize("row", [0, 1])
+def test_watched_it_is_a_bar_with_its_loss(row, monkeypatch, capsys):
+    """In a row of its own beside another process's."""
+    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "SOON", 0.0)
+    monkeypatch.setattr(progress, "job", "vae_kl")
+    monkeypatch.setattr(progress, "_row", 0)  # put back afterwards
+    progress.share(RLock(), row)
+    with Progress("train", 4) as bar:
+        bar.note({"train_loss": 1.25})
+        bar.update(2)
+        bar.bar.refresh()
     shown = capsys.readouterr().err
-    for part in ("a: train:  50%", "b: train:  75%", "loss 2", "loss 3"):
-        assert part in shown
+    assert "vae_kl: train:  50%" in shown
+    assert "train_loss 1.25" in shown
+    assert shown.count("\n") == 0 or row
 
 
-def test_redirected_one_line_tells_of_all_jobs(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-    with workers._Bars(3) as bars:
-        bars.show(("run", "a"), State("train", 1, 4, "loss 3"))
-        bars.finish(("study", "s"))
-        bars.show(("run", "b"), State("evaluate", 1, 2))
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "1 of 3 done, a: train 25% (loss 3), b: evaluate 50%"
-    )
+def nothing(job):
+    pass
+
+
+def test_redirected_a_line_tells_of_each_job_that_is_done(capsys):
+    workers.make([("run", "a"), ("study", "b")], nothing, lambda job: [], 1)
+    assert capsys.readouterr().err.splitlines() == [
+        "a is done, 1 of 2 left",
+        "b is done, 0 of 2 left",
+    ]

@@ -21,22 +21,7 @@ from aevb import experiments, profiles
 from aevb.errors import UserError
 
 if TYPE_CHECKING:
-    from aevb.evaluation import Estimate
     from aevb.runs import Run
-
-
-def show(estimate: "Estimate") -> str:
-    """`130.42 +- 0.26 (n = 10000)`."""
-    error = estimate.standard_error
-    if error is None:
-        return f"{estimate.value:.6g}"
-    return f"{estimate.value:.5g} +- {error:.2g} (n = {estimate.n})"
-
-
-def report(run: "Run") -> None:
-    print(f"{run.name}: {run.seconds:.1f} s, key {run.key}")
-    for name, estimate in run.metrics.items():
-        print(f"  {name:24} {show(estimate)}")
 
 
 def finished(verb: str, name: str, settings: list[str]) -> "Run":
@@ -57,7 +42,7 @@ def finished(verb: str, name: str, settings: list[str]) -> "Run":
 
 def train(name: str, settings: list[str]) -> None:
     """Train one experiment, or find it, and print its numbers."""
-    report(finished("train", name, settings))
+    print(finished("train", name, settings))
 
 
 def explore(name: str, settings: list[str]) -> None:
@@ -106,9 +91,8 @@ def train_all() -> None:
         workers.make(jobs, agenda.do, agenda.needs, agenda.number(jobs))
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
-    results.write(finished, studies)
-    for run in finished:
-        report(run)
+    results.write(finished, studies, results.PATH)
+    print(*finished, sep="\n")
     print(f"every number is in {results.PATH}")
 
 
@@ -257,15 +241,9 @@ def _sentence(box: str) -> str:
     return f"{text}; --help lists what there is"
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal asks for the end as Ctrl-C does."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
 def _stop(number: int, _frame: FrameType | None) -> None:
-    raise Stopped(number)
+    """End as Ctrl-C does."""
+    raise KeyboardInterrupt(number)
 
 
 def main() -> None:
@@ -287,4 +265,4 @@ def main() -> None:
             "and the same command goes on from there",
             file=sys.stderr,
         )
-        sys.exit(128 + getattr(stop, "number", signal.SIGINT))
+        sys.exit(128 + (stop.args or (signal.SIGINT,))[0])

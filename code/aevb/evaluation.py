@@ -98,12 +98,6 @@ def mean(values: Tensor) -> Estimate:
 
 
 @torch.no_grad()
-def squared_error(imgs: Tensor, x: Tensor) -> Tensor:
-    """Mean squared error a pixel of each image, (N, D) to (N,)."""
-    return (imgs - x).square().mean(dim=1)
-
-
-@torch.no_grad()
 def importance_sampling(
     mean: Tensor,
     scale: Tensor,

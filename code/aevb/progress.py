@@ -1,39 +1,37 @@
 """Progress of what takes long, in whatever place it is watched.
 
 On a terminal and in Jupyter it is a bar that shows the latest loss; where
-standard error is redirected, a line a minute; in a worker process, messages
-to the parent (see `send`). TQDM_DISABLE in the environment silences all.
+standard error is redirected, a line a minute. Processes at work side by side
+have a bar each (see `share`). TQDM_DISABLE in the environment silences all.
 """
 
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from tqdm.auto import tqdm
 
 LINE_SECONDS = 60.0
 """Seconds between two lines where standard error is no terminal."""
-SEND_SECONDS = 0.5
-"""Seconds between two messages of a worker."""
+SOON = 1.0
+"""Seconds after which a bar is shown."""
+job = ""
+"""What a worker process is at, with which its labels begin."""
+_row = 0
 
 
-class State(NamedTuple):
-    """How far something is: `done` of `total` units, and its latest loss."""
+def share(lock: Any, row: int) -> None:
+    """Draw the bars of this process in a row of their own.
 
-    label: str
-    done: int
-    total: int
-    note: str = ""
-
-    def __str__(self) -> str:
-        share = f"{self.label} {self.done / max(self.total, 1):.0%}"
-        return f"{share} ({self.note})" if self.note else share
-
-
-send: Callable[[State], object] | None = None
-"""Where a worker process sends its states; None elsewhere."""
+    Args:
+        lock: of multiprocessing, common to all that draw.
+        row: below the first one.
+    """
+    global _row
+    tqdm.set_lock(lock)
+    _row = row
 
 
 def silent() -> bool:
@@ -47,18 +45,6 @@ def watched() -> bool:
     return (sys.stderr.isatty() or jupyter) and not silent()
 
 
-def bar(label: str, total: int, initial: int = 0, **options: Any) -> Any:
-    """A bar of tqdm on a terminal or in Jupyter."""
-    return tqdm(
-        desc=label,
-        total=total,
-        initial=initial,
-        dynamic_ncols=True,
-        bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
-        **options,
-    )
-
-
 class Progress:
     """How far something is, shown after a second.
 
@@ -67,28 +53,37 @@ class Progress:
     """
 
     def __init__(self, label: str, total: int, initial: int = 0) -> None:
-        self.state = State(label, initial, total)
-        self.bar = None
-        self.every = SEND_SECONDS if send else LINE_SECONDS
+        self.label = f"{job}: {label}" if job else label
+        self.done, self.total, self.loss = initial, total, ""
         self.told = time.monotonic()
-        if watched() and not send:
-            self.bar = bar(label, total, initial, delay=1.0)
+        self.bar = None
+        if watched():
+            self.bar = tqdm(
+                desc=self.label,
+                total=total,
+                initial=initial,
+                position=_row,
+                leave=not job,
+                delay=SOON,
+                dynamic_ncols=True,
+                bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
+            )
 
     def update(self, n: int = 1) -> None:
-        self.state = self.state._replace(done=self.state.done + n)
+        self.done += n
         if self.bar is not None:
             self.bar.update(n)
-        elif time.monotonic() - self.told > self.every:
+        elif time.monotonic() - self.told > LINE_SECONDS:
             self.told = time.monotonic()
-            tell = send or line
-            tell(self.state)
+            share = f"{self.done / max(self.total, 1):.0%}"
+            line(f"{self.label} {share}" + f" ({self.loss})" * bool(self.loss))
 
     def note(self, values: Mapping[str, float]) -> None:
         """Show the latest loss beside the bar."""
         shown = [f"{k} {v:.4g}" for k, v in values.items() if "loss" in k]
-        self.state = self.state._replace(note=", ".join(shown))
+        self.loss = ", ".join(shown)
         if self.bar is not None:
-            self.bar.set_postfix_str(self.state.note, refresh=False)
+            self.bar.set_postfix_str(self.loss, refresh=False)
 
     def __enter__(self) -> "Progress":
         return self
@@ -98,7 +93,7 @@ class Progress:
             self.bar.close()
 
 
-def line(*states: object) -> None:
+def line(text: str) -> None:
     """Print how far things are, unless nobody wants to hear."""
     if not silent():
-        print(", ".join(map(str, states)), file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)

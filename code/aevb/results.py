@@ -129,7 +129,7 @@ def summary(run: "Run") -> dict[str, Any]:
 
 
 def write(
-    runs: Iterable["Run"], summaries: Mapping[str, Any], path: Path = PATH
+    runs: Iterable["Run"], summaries: Mapping[str, Any], path: Path
 ) -> dict[str, Any]:
     """Write the numbers of the runs and the studies, and return them."""
     from aevb import checkpoints

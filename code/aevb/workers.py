@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -51,7 +50,7 @@ def make(
     waiting = list(jobs)
     making: dict[Future[None], Job] = {}
     alive: set[BaseProcess] = set()
-    with _pool(size) as (pool, inbox), _Bars(len(jobs)) as bars:
+    with _pool(size) as pool:
         while waiting or making:
             unfinished = {*waiting, *making.values()}
             ready = [j for j in waiting if unfinished.isdisjoint(needs(j))]
@@ -63,26 +62,31 @@ def make(
             before, alive = alive, set(active_children())
             if before - alive:
                 raise BrokenProcessPool
-            while not inbox.empty():
-                bars.show(*inbox.get())
             for future in done:
                 future.result()
-                bars.finish(making.pop(future))
+                _, name = making.pop(future)
+                left = len(waiting) + len(making)
+                if not progress.watched():
+                    progress.line(
+                        f"{name} is done, {left} of {len(jobs)} left"
+                    )
 
 
 @contextmanager
-def _pool(size: int) -> Iterator[tuple[ProcessPoolExecutor, Any]]:
-    """Processes that end with this block, at once where it is left early,
-    and the queue of their messages.
+def _pool(size: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with this block, at once where it is left early.
 
     Raises:
         UserError: one of them was killed.
     """
     context = get_context("spawn")
-    inbox = context.SimpleQueue()
-    pool = ProcessPoolExecutor(size, context, _begin, (inbox,))
+    rows = context.SimpleQueue()
+    for row in range(size):
+        rows.put(row)
+    arguments = context.RLock(), rows
+    pool = ProcessPoolExecutor(size, context, _begin, arguments)
     try:
-        yield pool, inbox
+        yield pool
     except BrokenProcessPool:
         raise UserError(
             "a process was killed (is there too little memory?); what was "
@@ -116,55 +120,12 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
 
-class _Bars:
-    """A bar for each job at work; redirected, a line a minute for all."""
-
-    def __init__(self, total: int) -> None:
-        self.states: dict[Job, progress.State] = {}
-        self.bars: dict[Job, Any] = {}
-        self.done, self.total = 0, total
-        self.told = time.monotonic()
-
-    def show(self, job: Job, state: progress.State) -> None:
-        known = self.states.get(job)
-        self.states[job] = state
-        if progress.watched():
-            if known is None or known.label != state.label:
-                self._close(job)
-                label = f"{job[1]}: {state.label}"
-                self.bars[job] = progress.bar(label, state.total, leave=False)
-            self.bars[job].n = state.done
-            self.bars[job].set_postfix_str(state.note)
-        elif time.monotonic() - self.told > progress.LINE_SECONDS:
-            self.told = time.monotonic()
-            at_work = [f"{j[1]}: {s}" for j, s in self.states.items()]
-            progress.line(f"{self.done} of {self.total} done", *at_work)
-
-    def finish(self, job: Job) -> None:
-        self.done += 1
-        self.states.pop(job, None)
-        self._close(job)
-
-    def _close(self, job: Job) -> None:
-        if job in self.bars:
-            self.bars.pop(job).close()
-
-    def __enter__(self) -> "_Bars":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for job in list(self.bars):
-            self._close(job)
-
-
 # ---- in the other process
 
-_job: Job = ("", "")
 
-
-def _begin(inbox: Any) -> None:
-    """Send progress to the parent, and end with it."""
-    progress.send = lambda state: inbox.put((_job, state))
+def _begin(lock: Any, rows: Any) -> None:
+    """Draw below the others, and end with the parent."""
+    progress.share(lock, rows.get())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -176,6 +137,5 @@ def _end_with_parent() -> None:
 
 
 def _do(do: Callable[[Job], object], job: Job) -> None:
-    global _job
-    _job = job
+    _, progress.job = job
     do(job)
