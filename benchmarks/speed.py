@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from aevb import data, results
+from aevb import data, mnist_files, results
 from aevb.checkpoints import write_json
 from aevb.models import VAE
 from aevb.objectives import negative_elbo
@@ -87,7 +87,7 @@ class Watch:
 def plain(watch: Watch, hidden_dims: Any, batch: int, lr: float) -> None:
     """A DataLoader, one image at a time from PIL to a tensor, and Adam."""
     images = datasets.MNIST(
-        data.raw_folder().parents[1], transform=transforms.ToTensor()
+        mnist_files.raw_folder().parents[1], transform=transforms.ToTensor()
     )
     loader = DataLoader(images, batch_size=batch, shuffle=True)
     model = VAE(PIXELS, list(hidden_dims))

