@@ -15,10 +15,15 @@ import torch
 
 from aevb import data, experiments, mnist_files
 from aevb.experiments import Experiment
+from aevb.models import VAE
 from aevb.settings import Config
 
 # the models of the tests are so small that threads only wait for each other
 torch.set_num_threads(1)
+
+# where it is ignored, as in a shell's background, what the tests start would
+# not hear it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 PATIENCE = 240  # seconds; far more than is needed, for a busy machine
@@ -42,7 +47,7 @@ def line(tmp_path, monkeypatch):
     return tmp_path / "runs"
 
 
-# ---- a stand-in for MNIST: five and three images of noise
+# ---- a stand-in for MNIST: 64 and 32 images of noise
 
 
 def idx(array):
@@ -55,7 +60,7 @@ def idx(array):
 
 def stand_in():
     rng = np.random.default_rng(0)
-    shapes = [(5, 28, 28), (5,), (3, 28, 28), (3,)]
+    shapes = [(64, 28, 28), (64,), (32, 28, 28), (32,)]
     tops = [256, 10, 256, 10]
     arrays = [
         rng.integers(0, top, s) for top, s in zip(tops, shapes, strict=True)
@@ -98,6 +103,27 @@ def small(monkeypatch, tmp_path):
     data._load.cache_clear()
     yield tmp_path / "MNIST" / "raw"
     data._load.cache_clear()
+
+
+# ---- a small model
+
+
+@pytest.fixture
+def vae():
+    """A model whose posteriors differ from the prior and from normals."""
+    torch.manual_seed(0)
+    model = VAE(12, [8, 4], decoder_dims=[8, 8]).eval()
+    with torch.no_grad():
+        for matrix in (model.decoder[0].weight, model.decoder[-1].weight):
+            matrix.mul_(4)
+    return model
+
+
+@pytest.fixture
+def x():
+    """Six binary images for it."""
+    generator = torch.Generator().manual_seed(1)
+    return (torch.rand(6, 12, generator=generator) > 0.5).float()
 
 
 # ---- real processes

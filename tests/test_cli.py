@@ -10,15 +10,12 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-import torch
 
 from aevb import __main__ as aevb_main
 from aevb import cli, experiments, mnist_files, results
-from aevb.errors import UserError
 from aevb.experiments import Experiment, Study
-from aevb.figures import latent
 from aevb.settings import Config
-from conftest import CONTENT, TESTS, no_source, write_mnist
+from conftest import TESTS, no_source, write_mnist
 from toy_aevb import Counted
 
 
@@ -74,6 +71,8 @@ AEVB = [
     Row("train vae_kl --coeff -1", "coeff: "),
     Row("train vae_kl --test-size 10001", "test_size: "),
     Row("train torus_plain --R 1 --r 2", "R"),
+    Row("train vae_exact --points 0", "points: "),
+    Row("train vae_exact --encoded 0", "encoded: "),
     Row("fetch 3", "Unrecognized options: 3"),
     Row("verify-kl --model gan", "--model"),
     Row("verify-kl --images 0", "images must be from 1"),
@@ -285,29 +284,3 @@ def test_a_diverged_study_reports_nothing(
     assert "diverged at step" in err
     assert not (tmp_path / "results.json").exists()
     assert [p for p in line.rglob("*") if p.is_file()] == []
-
-
-def test_damaged_data_that_cannot_be_fetched_is_kept(
-    small, monkeypatch, refused
-):
-    name = next(iter(CONTENT))
-    home = write_mnist(small, CONTENT | {name: b"damaged"})
-    monkeypatch.setattr(mnist_files, "SOURCES", [("a source", no_source)])
-    err = refused(aevb_main.main, "fetch", unchanged=False)
-    assert f"({name} had been damaged)" in err
-    assert (home / f"{name}.damaged").read_bytes() == b"damaged"
-
-
-# ---- a plane of codes
-
-
-@pytest.mark.parametrize("size", [1, 3])
-def test_a_plane_needs_two_latent_dimensions(size):
-    codes = torch.zeros(64, size)
-    labels = torch.zeros(64, dtype=torch.long)
-    for draw in (
-        lambda: latent.codes_quantiles(codes),
-        lambda: latent.latent_planes({"a": codes}, labels),
-    ):
-        with pytest.raises(UserError, match="let hidden_dims end in 2"):
-            draw()

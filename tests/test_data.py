@@ -193,9 +193,9 @@ def test_examples_in_the_docstrings():
 def test_load_fetches_once_and_keeps(small, monkeypatch):
     mnist = data.load_mnist()
     images, labels, *_ = CONTENT.values()
-    assert mnist.train.images.shape == (5, 784)
+    assert mnist.train.images.shape == (64, 784)
     assert mnist.train.images.dtype == torch.uint8
-    assert mnist.test.labels.shape == (3,)
+    assert mnist.test.labels.shape == (32,)
     assert mnist.test.labels.dtype == torch.int64
     assert bytes(mnist.train.images.flatten().tolist()) == images[16:]
     assert bytes(mnist.train.labels.tolist()) == labels[8:]

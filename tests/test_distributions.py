@@ -5,7 +5,7 @@ import math
 import mpmath as mp
 import pytest
 import torch
-from torch.distributions import Independent, Normal, kl_divergence
+from torch.distributions import Independent, kl_divergence
 
 from aevb.distributions import TAU, CircleUniform, WrappedNormal, wrap
 
@@ -59,16 +59,12 @@ def test_kl_is_its_integral(sigma, dtype, tolerance):
     log_f = WrappedNormal(double(0.0), double(sigma)).log_prob(angles)
     integral = quadrature(log_f.exp() * (log_f + math.log(TAU)), angles)
     scale = torch.tensor(sigma, dtype=dtype)
-    ours = kl_divergence(WrappedNormal(0 * scale, scale), CircleUniform())
+    q = WrappedNormal(0 * scale, scale)
+    ours = kl_divergence(q, CircleUniform())
     assert ours.dtype == dtype
     assert float(ours) == pytest.approx(integral, abs=tolerance)
-
-
-@pytest.mark.parametrize("sigma", [0.2, 1.2, 3.0])
-def test_entropy_and_kl_add_to_log_two_pi(sigma):
-    q = WrappedNormal(double(1.0), double(sigma))
-    total = q.entropy() + kl_divergence(q, CircleUniform())
-    assert float(total) == pytest.approx(math.log(TAU), abs=1e-14)
+    entropy = math.log(TAU) - integral
+    assert float(q.entropy()) == pytest.approx(entropy, abs=2 * tolerance)
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.0])
@@ -155,14 +151,6 @@ def test_nothing_changes_when_both_angles_turn_once():
     prior = CircleUniform(torch.Size([2]))
     torch.testing.assert_close(
         prior.log_prob(value + TAU), prior.log_prob(value)
-    )
-
-
-def test_narrow_wrapped_normal_is_a_normal():
-    angles = torch.linspace(-0.2, 0.2, 11).double()
-    ours = WrappedNormal(double(0.0), double(0.05)).log_prob(angles)
-    torch.testing.assert_close(
-        ours, Normal(double(0.0), double(0.05)).log_prob(angles)
     )
 
 

@@ -8,33 +8,14 @@ from numpy.polynomial.hermite_e import hermegauss
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
-from aevb import data, evaluation, exact, tasks
-from aevb.errors import UserError
+from aevb import evaluation, exact, tasks
 from aevb.exact import ExactTask, lattice
-from aevb.models import VAE
 from aevb.objectives import bernoulli_log_likelihood, negative_elbo
 from aevb.settings import ExactConfig
 
 
 def log_px_by_lattice(decoder, x, z):
     return exact.log_mean_exp(exact.log_likelihoods(decoder, x, z))
-
-
-@pytest.fixture
-def vae():
-    """A model whose posteriors differ from the prior and from normals."""
-    torch.manual_seed(0)
-    model = VAE(12, [8, 4], decoder_dims=[8, 8]).eval()
-    with torch.no_grad():
-        for matrix in (model.decoder[0].weight, model.decoder[-1].weight):
-            matrix.mul_(4)
-    return model
-
-
-@pytest.fixture
-def x():
-    generator = torch.Generator().manual_seed(1)
-    return (torch.rand(6, 12, generator=generator) > 0.5).float()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -125,19 +106,6 @@ def test_linear_logits_are_integrated_as_by_gauss_and_hermite(x):
     torch.testing.assert_close(found.double(), expected, atol=2e-3, rtol=0)
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """A small data set in MNIST's place."""
-    generator = torch.Generator().manual_seed(0)
-
-    def split(n):
-        images = torch.randint(256, (n, tasks.PIXELS), generator=generator)
-        return data.Split(images.to(torch.uint8), torch.arange(n) % 10)
-
-    found = data.Mnist(split(64), split(32))
-    monkeypatch.setattr(tasks, "load_mnist", lambda device: found)
-
-
 @pytest.mark.parametrize("share", [0.1, 0.9])
 def test_each_network_follows_its_own_objective(small, share):
     task = ExactTask(ExactConfig(hidden_dims=(8, 4), points=16))
@@ -189,10 +157,3 @@ def test_draws_have_the_moments_of_the_posterior(vae, x):
     expected = (posterior * q.log_prob(grid).sum(dim=2)).sum(dim=1)
     error = found.std(dim=0) / 2000**0.5
     assert ((found.mean(dim=0) - expected).abs() < 5 * error + 0.02).all()
-
-
-def test_settings_are_closed():
-    with pytest.raises(UserError, match="points"):
-        ExactConfig(points=0)
-    with pytest.raises(UserError, match="encoded"):
-        ExactConfig(encoded=0.0)

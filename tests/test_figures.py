@@ -8,6 +8,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.text import Text
 
+from aevb.errors import UserError
 from aevb.figures import estimators, latent, likelihood, style
 
 mpl.use("agg")
@@ -62,6 +63,15 @@ def test_quantiles_of_the_codes_lie_among_the_codes():
     assert torch.cdist(square, codes).min(dim=1).values.min() > 7
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_plane_needs_two_latent_dimensions(size):
+    codes, labels = torch.zeros(64, size), torch.zeros(64)
+    with pytest.raises(UserError, match="let hidden_dims end in 2"):
+        latent.codes_quantiles(codes)
+    with pytest.raises(UserError, match="let hidden_dims end in 2"):
+        latent.latent_planes({"a": codes}, labels)
+
+
 def test_tile_puts_image_k_at_row_and_column():
     images = torch.arange(6.0).unsqueeze(1).expand(6, 784)
     page = latent.tile(images, columns=3)
@@ -109,6 +119,10 @@ def test_curves(epochs):
     assert_labelled(figure)
     elbo = figure.axes[0].lines[0].get_ydata()
     assert elbo[0] == pytest.approx(-200)  # -(rate + distortion)
+    assert figure.axes[1].get_xlabel() == "epoch"
+    both["other"]["train_rate"][0] = -1.0
+    explained = printed(latent.vae_curves(both)).axes[1].get_xlabel()
+    assert explained == "epoch (below 0: by chance of the samples)"
 
 
 def test_one_bad_epoch_does_not_flatten_the_curves():

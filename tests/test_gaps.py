@@ -14,23 +14,6 @@ from aevb.gaps import Plane
 from aevb.models import VAE
 
 
-@pytest.fixture
-def vae():
-    """A model whose posteriors differ from the prior and from normals."""
-    torch.manual_seed(0)
-    model = VAE(12, [8, 4], decoder_dims=[8, 8]).eval()
-    with torch.no_grad():
-        for matrix in (model.decoder[0].weight, model.decoder[-1].weight):
-            matrix.mul_(4)
-    return model
-
-
-@pytest.fixture
-def x():
-    generator = torch.Generator().manual_seed(1)
-    return (torch.rand(6, 12, generator=generator) > 0.5).float()
-
-
 def conjugate(mean, deviation, step=0.1):
     """A Plane whose posteriors are known normals, log p(x) = -3."""
     plane = Plane.__new__(Plane)

@@ -62,7 +62,7 @@ def test_where_the_files_lie(small, monkeypatch, tmp_path):
 def test_files_directly_in_the_folder_are_taken(small, monkeypatch, tmp_path):
     write_mnist(tmp_path)
     sources(monkeypatch)
-    assert len(data.load_mnist().train.labels) == 5
+    assert len(data.load_mnist().train.labels) == 64
     assert not small.exists()
 
 
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_set_aside_and_fetched_again(small, damage):
     name = NAMES[list(DAMAGES).index(damage)]  # each file once
     bad = DAMAGES[damage](CONTENT[name])
     write_mnist(small, CONTENT | {name: bad})
-    assert len(data.load_mnist().train.labels) == 5
+    assert len(data.load_mnist().train.labels) == 64
     assert_whole(small)
     assert (small / f"{name}.damaged").read_bytes() == bad
     assert len(list(small.glob("*.damaged"))) == 1
@@ -105,7 +105,7 @@ def test_a_damaged_file_that_cannot_be_fetched_is_named(small, monkeypatch):
     write_mnist(small, CONTENT | {IMAGES: altered(CONTENT[IMAGES])})
     sources(monkeypatch, no_source)
     refusal(small, f"{IMAGES} had been damaged", "the cable is cut")
-    assert not (small / IMAGES).exists()
+    assert [p.name for p in small.glob(f"{IMAGES}*")] == [f"{IMAGES}.damaged"]
     # the others are still there, and a later call with a source mends it
     sources(monkeypatch, good_source)
     data.load_mnist()
@@ -164,7 +164,7 @@ def test_whole_data_in_a_read_only_folder_is_read(small, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(mnist_files.locks, "FileLock", refuse)
     mnist_files.fetch()
-    assert len(data.load_mnist().test.labels) == 3
+    assert len(data.load_mnist().test.labels) == 32
 
 
 @pytest.mark.parametrize("place", ["MNIST", "MNIST/raw"])

@@ -16,6 +16,7 @@ that method. What a cell holds besides definitions stays as it is.
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -35,6 +36,7 @@ def bare(node: ast.AST) -> str:
     return ast.dump(tree)
 
 
+@cache
 def library() -> dict[str, tuple[str, Definition]]:
     """The file and the definition of each function, class and method.
 

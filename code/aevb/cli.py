@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from aevb.runs import Run
 
 
+def report(run: "Run") -> None:
+    print(f"{run}\n  {'key':24} {run.key}")
+
+
 def finished(verb: str, name: str, settings: list[str]) -> "Run":
     """The run of an experiment with its own settings as options."""
     config = profiles.configure(name)[1]
@@ -42,7 +46,7 @@ def finished(verb: str, name: str, settings: list[str]) -> "Run":
 
 def train(name: str, settings: list[str]) -> None:
     """Train one experiment, or find it, and print its numbers."""
-    print(finished("train", name, settings))
+    report(finished("train", name, settings))
 
 
 def explore(name: str, settings: list[str]) -> None:
@@ -92,7 +96,8 @@ def train_all() -> None:
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
     results.write(finished, studies, results.PATH)
-    print(*finished, sep="\n")
+    for run in finished:
+        report(run)
     print(f"every number is in {results.PATH}")
 
 

@@ -142,10 +142,6 @@ class WrappedNormal(Distribution):
         return wrap(self.loc)
 
     @property
-    def mode(self) -> Tensor:
-        return self.mean
-
-    @property
     def variance(self) -> Tensor:
         """The circular variance 1 - |E[exp(i theta)]|, between 0 and 1."""
         return -torch.expm1(-self.scale.square() / 2)

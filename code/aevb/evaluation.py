@@ -274,6 +274,46 @@ def _check_samples(samples: int) -> None:
         raise UserError(f"importance_samples must be positive, not {samples}")
 
 
+@torch.no_grad()
+def check(model: VAE, x: Tensor) -> None:
+    """Refuse what is no VAE whose decoder gives logits of images x (N, D).
+
+    Raises:
+        UserError: no images, other than float or not binary; a part of the
+            model is missing or does not fit; or `decode` is another function
+            of z than the sigmoid of `decoder`, so that the decoder's outputs
+            are no logits.
+    """
+    if not x.is_floating_point() or x.ndim != 2:
+        raise UserError(
+            f"images must be floats (N, D), not {x.dtype} "
+            f"{tuple(x.shape)}; data.binarize gives such"
+        )
+    if len(x) == 0:
+        raise UserError("there are no images; give at least one")
+    if not torch.all((x == 0) | (x == 1)):
+        raise UserError("the images are not binary; use data.binarize first")
+    name = type(model).__name__
+    for part in ("encode", "decode", "decoder", "z_size"):
+        if getattr(model, part, None) is None:
+            raise UserError(f"{name} has no {part}; it is yet to be filled in")
+    posterior, one = model.encode(x[:1]), (1, model.z_size)
+    parts = posterior if isinstance(posterior, tuple) else ()
+    if [getattr(h, "shape", None) for h in parts] != [one, one]:
+        raise UserError(
+            f"{name}.encode must return mean and log variance, (N, L) each, "
+            f"with L = z_size = {model.z_size}"
+        )
+    logits, p = model.decoder(posterior[0]), model.decode(posterior[0])
+    if getattr(logits, "shape", None) != x[:1].shape:
+        raise UserError(f"{name}.decoder must map (N, L) to (N, D) logits")
+    if not (torch.sigmoid(logits) - p).abs().max() < 0.01:
+        raise UserError(
+            f"{name}.decode is not the sigmoid of its decoder, whose outputs "
+            "are taken as logits; let the decoder end in a linear layer"
+        )
+
+
 def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     """log p(x | z) of binary images x (B, D) under a model's decoder.
 
@@ -281,10 +321,9 @@ def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     products in `precision`, the likelihood in that of x.
 
     Raises:
-        UserError: a pixel is neither 0 nor 1.
+        UserError: those of `check`.
     """
-    if not torch.all((x == 0) | (x == 1)):
-        raise UserError("the images are not binary; use data.binarize first")
+    check(model, x)
 
     def log_likelihood(z: Tensor) -> Tensor:
         with autocast(z.device, precision):
@@ -321,8 +360,9 @@ def evaluate_vae(
         are.
 
     Raises:
-        UserError: no images, images that are not binary, or no samples.
+        UserError: no samples, and those of `check`.
     """
+    check(model, x)
     mu, logvar = model.encode(x)
     blocks = list(
         zip(*(t.split(IMAGES) for t in (x, mu, logvar)), strict=True)
@@ -422,8 +462,9 @@ def log_px_by_quadrature(
     rounded to less than the precision of x.
 
     Raises:
-        UserError: the latent size is above 2.
+        UserError: the latent size is above 2, and those of `check`.
     """
+    check(model, x)
     if model.z_size > 2:
         raise UserError(
             f"quadrature is for 1 or 2 latent dimensions, not {model.z_size};"

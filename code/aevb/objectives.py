@@ -122,6 +122,9 @@ def negative_elbo(
     -log p(x); other values trace the rate-distortion curve (Higgins et
     al. 2017; Alemi et al. 2018).
 
+    It is a step of a training, so only what costs nothing is checked;
+    `evaluation.check(model, x)` refuses other models and images.
+
     Returns:
         dict of 0-d means over the batch: loss, rate, distortion (nats).
 

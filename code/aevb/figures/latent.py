@@ -125,6 +125,9 @@ def ae_curve(history: Curves) -> Figure:
 def vae_curves(histories: Mapping[str, Curves]) -> Figure:
     """ELBO, rate and distortion of VAEs against the epoch.
 
+    A rate below zero, which samples may give and the divergence never has,
+    is explained.
+
     Args:
         histories: the curves of each run under the name to show.
     """
@@ -150,6 +153,8 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
         axes.set_xlabel("epoch")
         axes.grid(axis="y")
         _settle(axes, drawn)
+        if title == "rate" and np.min(np.concatenate(drawn)) < 0:
+            axes.set_xlabel("epoch (below 0: by chance of the samples)")
     panels[0].set_ylabel("nats an image")
     handles = [
         Line2D([], [], color=colour, label=name)
