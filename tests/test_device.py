@@ -23,7 +23,7 @@ divergence of a wrapped normal asks which deviations are wide."""
 JUDGED = set(experiments.STUDIES) - {"rate_distortion", "gaps"}
 """The first of the others trains models itself, the second chooses points by
 their values."""
-FEW = {"importance_samples": 10, "test_size": 200}
+FEW = {"importance_samples": 10, "test_size": 200, "hidden_dims": (16, 4)}
 FEWER = {"gradient_variance": {"draws": 10}}
 
 
@@ -54,6 +54,7 @@ def pretended(monkeypatch):
 
     monkeypatch.setattr(torch, "Generator", Generator)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(evaluation, "STEP", 1.0)
     monkeypatch.setattr(
         evaluation,
         "_at_once",

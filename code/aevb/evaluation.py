@@ -280,9 +280,9 @@ def check(model: VAE, x: Tensor) -> None:
 
     Raises:
         UserError: no images, other than float or not binary; a part of the
-            model is missing or does not fit; or `decode` is another function
-            of z than the sigmoid of `decoder`, so that the decoder's outputs
-            are no logits.
+            model is missing or does not fit; or `decode` gives neither the
+            sigmoid of the decoder's outputs nor, outside [0, 1], these
+            themselves, so that they are no logits.
     """
     if not x.is_floating_point() or x.ndim != 2:
         raise UserError(
@@ -307,7 +307,9 @@ def check(model: VAE, x: Tensor) -> None:
     logits, p = model.decoder(posterior[0]), model.decode(posterior[0])
     if getattr(logits, "shape", None) != x[:1].shape:
         raise UserError(f"{name}.decoder must map (N, L) to (N, D) logits")
-    if not (torch.sigmoid(logits) - p).abs().max() < 0.01:
+    close = (torch.sigmoid(logits) - p).abs().max() < 0.01
+    bare = (logits - p).abs().max() == 0 and not torch.all((p >= 0) & (p <= 1))
+    if not (close or bare):
         raise UserError(
             f"{name}.decode is not the sigmoid of its decoder, whose outputs "
             "are taken as logits; let the decoder end in a linear layer"
