@@ -29,15 +29,10 @@ ESTIMATORS = {
 def prefixes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample sizes k, and the mean and standard error of the first k."""
     k = np.unique(np.geomspace(1, len(values), 60).round().astype(int))
-    counts = np.arange(1, len(values) + 1)
-    means = np.cumsum(values) / counts
-    squares = np.cumsum((values - values[0]) ** 2) / counts
-    variance = np.maximum(squares - (means - values[0]) ** 2, 0)
+    means = [values[:n].mean() for n in k]
     # of the first value alone, the spread is that of all of them
-    variance[0] = variance[-1]
-    variance[1:] *= counts[1:] / (counts[1:] - 1)
-    errors = np.sqrt(variance / counts)
-    return k, means[k - 1], errors[k - 1]
+    spreads = [values[: n if n > 1 else None].std(ddof=1) for n in k]
+    return k, np.array(means), np.array(spreads) / np.sqrt(k)
 
 
 @rc_context(style.RC)
