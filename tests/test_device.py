@@ -1,8 +1,8 @@
 """Training, evaluation and studies on a GPU that is only pretended.
 
-Tensors on torch's device `meta` have a shape and no values: what mixes
-devices is an error, and so is what reads a value, for which Python waits for
-a GPU. Like Apple's GPU it is given no float64.
+Tensors on torch's device `meta` have a shape and no values, so that to read
+one, for which Python waits for a GPU, is an error. What mixes devices is made
+one, and so is float64, which Apple's GPU does not have.
 """
 
 from contextlib import nullcontext
@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from aevb import evaluation, experiments, profiles, training
 
@@ -27,19 +26,39 @@ FEW = {"importance_samples": 10, "test_size": 200, "hidden_dims": (16, 4)}
 FEWER = {"gradient_variance": {"draws": 10}}
 
 
-class Reading(TorchFunctionMode):
-    """Values may be read, and each is one; float64 is refused."""
+def tensors(values):
+    """The tensors among values and in lists of them."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from tensors(value)
+        elif isinstance(value, Tensor):
+            yield value
+
+
+MOVES = {"copy_", "__getitem__"}  # an index in brackets may lie elsewhere
+MOVES |= {"_has_compatible_shallow_copy_type", "__set__"}  # Module.to
+
+
+class Gpu(TorchFunctionMode):
+    """Refuses float64, and what a GPU refuses of tensors that are elsewhere;
+    where values may be read, each is one."""
+
+    def __init__(self, read=False):
+        self.read = read
+        super().__init__()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        of_gpu = args and isinstance(args[0], Tensor) and args[0].is_meta
-        if of_gpu and func in (Tensor.item, Tensor.__bool__):
-            return 1.0 if func is Tensor.item else True
-        if of_gpu and func in (Tensor.cpu, Tensor.tolist):
-            return torch.ones_like(args[0], device="cpu")
+        given = list(tensors([*args, *(kwargs or {}).values()]))
+        if self.read and given and given[0].is_meta:
+            if func in (Tensor.item, Tensor.__bool__):
+                return 1.0 if func is Tensor.item else True
+            if func is Tensor.cpu:
+                return torch.ones_like(given[0], device="cpu")
+        if func.__name__ not in MOVES:
+            assert len({t.device for t in given if t.ndim}) < 2, func
         out = func(*args, **(kwargs or {}))
-        for t in tree_leaves(out):
-            if isinstance(t, Tensor) and t.is_meta:
-                assert t.dtype != torch.float64, func
+        for t in tensors([out]):
+            assert not (t.is_meta and t.dtype == torch.float64), func
         return out
 
 
@@ -75,8 +94,9 @@ def configured(name, **fields):
 def test_a_step_reads_no_value_from_the_device(name, fields):
     trainer = training.Trainer(configured(name, **fields), GPU)
     batches = trainer.batches()
-    for _ in range(2):
-        trainer.take_step(next(batches))
+    with Gpu():
+        for _ in range(2):
+            trainer.take_step(next(batches))
     assert {total.device.type for total in trainer.sums.values()} == {"meta"}
     with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
         trainer.check("nothing")  # which does read values
@@ -86,8 +106,9 @@ def test_a_step_reads_no_value_from_the_device(name, fields):
 def test_a_model_is_evaluated_where_it_is(name):
     fields, metric = ({}, "test_mse") if name == "ae" else (FEW, "test_nll")
     task = configured(name, **fields)
-    with Reading():
-        assert metric in task.evaluate(task.model().to(GPU).eval())
+    model = task.model().to(GPU).eval()
+    with Gpu(read=True):
+        assert metric in task.evaluate(model)
 
 
 @pytest.mark.parametrize("name", sorted(JUDGED))
@@ -98,7 +119,7 @@ def test_a_study_is_done_where_its_models_are(name):
         task = configured(run, hidden_dims=(16, 4))
         model = task.model().to(GPU).eval()
         runs[run] = SimpleNamespace(model=model, config=task.config)
-    with Reading():
+    with Gpu(read=True):
         settings = {**study.settings, **study.quick, **FEWER.get(name, {})}
         found = study.measure(**runs, **settings)
     assert "summary" in found

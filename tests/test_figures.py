@@ -27,7 +27,7 @@ def uniform(*shape):
 def printed(figure):
     """The figure, after it was drawn without a warning and inside the page."""
     assert figure.get_figwidth() == style.TEXT_WIDTH
-    figure.savefig(io.BytesIO(), format="png")
+    figure.savefig(io.BytesIO(), format="png", dpi=60)
     for text in figure.findobj(Text):
         if text.get_visible() and text.get_text():
             assert text.get_fontsize() >= 6
