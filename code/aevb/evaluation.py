@@ -478,12 +478,15 @@ def log_px_by_quadrature(
     grid = grid.reshape(-1, model.z_size)
     log_sum = x.new_full((len(x),), -math.inf)
     zero, black = x.new_zeros(()), x.new_zeros(x.shape[1:])
+    # logits W h + c: the inner products x W h are as long as h, not as x
+    last: Any = model.decoder[-1]
+    projected, offset = x @ last.weight, x @ last.bias
     with Progress("integrate", len(grid)) as bar:
         for z in grid.split(GRID):
-            logits = model.decoder(z)  # (G, D)
+            h = model.decoder[:-1](z)  # (G, H)
             log_pz = log_normal_pdf(z, zero, zero)
-            constant = log_pz + bernoulli_log_likelihood(logits, black)
-            log_pxz = torch.addmm(constant, x, logits.T)  # (N, G)
+            constant = log_pz + bernoulli_log_likelihood(last(h), black)
+            log_pxz = torch.addmm(constant, projected, h.T)  # (N, G)
             log_sum = torch.logaddexp(log_sum, log_pxz.logsumexp(dim=1))
             bar.update(len(z))
-    return log_sum + model.z_size * math.log(step)
+    return log_sum + offset + model.z_size * math.log(step)

@@ -67,9 +67,9 @@ BRIEF = {"epochs": 1, "train_size": 2560}
 BRIEF_TORUS = {"epochs": 20, "pairs": 20}
 BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
-PLANE: dict[str, Any] = {"epochs": 52, "batch_size": 1024, "optimizer": "muon"}
+PLANE: dict[str, Any] = {"epochs": 50, "batch_size": 1024, "optimizer": "muon"}
 PLANE |= {"lr": 1.2e-2, "ema": 0.995, "hidden_dims": (192, 192, 192, 4)}
-PLANE |= {"deformed": 0.05}
+PLANE |= {"beta2": 0.95, "deformed": 0.05}
 PLANE |= {"importance_samples": 25}  # its integral is computed as well
 
 # the longest come first, so that several at once end together
@@ -87,7 +87,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             decoder_dims=(192,) * 7,
             bilinear=True,
             deformed=0.2,
-            importance_samples=200,
+            importance_samples=100,
         ),
         BRIEF_VAE,
         gpu={
@@ -105,7 +105,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "aevb.exact:ExactTask",
         ExactConfig(),
         {**BRIEF_VAE, "points": 256},
-        cost=400.0,
+        cost=350.0,
         latents=(2,),
     ),
     "vae_kl": Experiment(
@@ -123,7 +123,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         latents=(2,),
     ),
     "ae": Experiment(
-        "aevb.tasks:AETask", AEConfig(), BRIEF, cost=90.0, latents=(2,)
+        "aevb.tasks:AETask", AEConfig(), BRIEF, cost=80.0, latents=(2,)
     ),
     "torus_plain": Experiment(
         "aevb.torus_vae:TorusTask",

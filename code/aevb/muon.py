@@ -11,9 +11,9 @@ where orth(U) = U (U^T U)^(-1/2) is U with all its singular values set to 1
 
 `torch.optim.Muon` multiplies in bfloat16 whatever the hardware, which on a
 processor without such products (AVX2) takes tens of times as long as float32;
-here the precision is that of the training. It also takes one matrix after the
-other, and a tall one whole; here all matrices are stacks of squares, those of
-one width are stacked once more, and a batched product does for all of them.
+here the precision is that of the training. It also takes a tall matrix whole;
+here all matrices are stacks of squares, and on a GPU one batched product does
+for all of those of one width.
 """
 
 from collections.abc import Iterable
@@ -109,7 +109,10 @@ class Muon(torch.optim.Optimizer):
             buffer = state["momentum"]
             buffer.lerp_(gradient, 1 - group["momentum"])
             u = gradient.lerp_(buffer, group["momentum"])
-            update = orthogonalize(u, self.dtype).to(gradient.dtype)
+            # one at a time on a CPU, whose cache then holds what it needs
+            parts = u.split(1 if u.device.type == "cpu" else len(u))
+            found = [orthogonalize(part, self.dtype) for part in parts]
+            update = torch.cat(found).to(u.dtype)
             moves = update.split([len(s) for s in squares])
             torch._foreach_mul_(
                 weights, 1 - group["lr"] * group["weight_decay"]

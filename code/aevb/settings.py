@@ -115,9 +115,12 @@ class MnistConfig(Config):
 class AEConfig(MnistConfig):
     """Settings of the auto-encoder."""
 
-    epochs: Count = 18
+    epochs: Count = 11
+    batch_size: Count = 512
+    lr: float = Field(default=8e-3, gt=0)
+    optimizer: Literal["adamw", "muon"] = "muon"
     weight_decay: float = Field(default=0.01, ge=0)
-    hidden_dims: Widths = (256, 256, 256, 2)
+    hidden_dims: Widths = (192, 192, 192, 2)
     """Widths of the encoder's layers; the last is the size of the code."""
 
     @property
@@ -170,10 +173,11 @@ class VAEConfig(MnistConfig):
 class ExactConfig(VAEConfig):
     """Settings of a VAE whose decoder is trained on log p(x) itself."""
 
-    epochs: Count = 41
+    epochs: Count = 28
     batch_size: Count = 1024
-    lr: float = Field(default=4e-3, gt=0)
-    deformed: float = Field(default=0.15, ge=0, le=1)
+    lr: float = Field(default=1e-2, gt=0)
+    optimizer: Literal["adamw", "muon"] = "muon"
+    hidden_dims: Widths = (192, 192, 192, 4)
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """bfloat16 would round log p(x | z) by about a nat."""
     points: Count = 1024
