@@ -64,15 +64,24 @@ class Executed:
 
 
 class _Client(NotebookClient):
-    """A client that passes the chunks' stderr on instead of storing it."""
+    """A client that passes the chunks' stderr on instead of storing it.
+
+    A cell prints one text, however it came. (NotebookClient joins its parts
+    as well, in a time that grows with the square of the longest line.)
+    """
 
     on_stderr: Callable[[str], None]
 
     def output(self, outs: Any, msg: Any, display_id: Any, index: int) -> Any:
         content = msg["content"]
-        if msg["msg_type"] == "stream" and content["name"] == "stderr":
-            self.on_stderr(content["text"])
-            return None
+        if msg["msg_type"] == "stream":
+            if content["name"] == "stderr":
+                self.on_stderr(content["text"])
+                return None
+            for out in outs:
+                if out["output_type"] == "stream":
+                    out["text"] += content["text"]
+                    return None
         return super().output(outs, msg, display_id, index)
 
 
@@ -123,7 +132,6 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         new_notebook(),
         timeout=None,
         record_timing=False,
-        coalesce_streams=True,  # a cell prints one text, however it came
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
@@ -201,8 +209,15 @@ def _chunk(client: NotebookClient, chunk: Chunk) -> NotebookNode:
         ) from error
     for output in cell.outputs:
         if output["output_type"] == "stream":
-            output["text"] = plain(output["text"])
+            output["text"] = _printed(output["text"])
     return cell
+
+
+def _printed(text: str) -> str:
+    """The text as a terminal leaves it: a carriage return begins a line anew,
+    and what was written there is gone."""
+    lines = (line.rstrip("\r").split("\r")[-1] for line in text.split("\n"))
+    return plain("\n".join(lines))
 
 
 def plain(text: str) -> str:

@@ -36,7 +36,7 @@ def is_image(output: Any) -> bool:
 def picture(bundle: dict[str, Any]) -> Picture:
     """The figure of a MIME bundle with an image."""
     png = base64.b64decode(bundle.get("image/png", ""))
-    svg = bundle.get("image/svg+xml", "").encode()
+    svg = _short(bundle.get("image/svg+xml", "").encode())
     small = _repacked(png, NOTEBOOK_DPI / DPI) if png else b""
     if png:
         width = Image.open(io.BytesIO(png)).width / DPI
@@ -46,6 +46,13 @@ def picture(bundle: dict[str, Any]) -> Picture:
     if svg and (not png or len(svg) <= SVG_LIMIT):
         return Picture(".svg", svg, width, small)
     return Picture(".png", _repacked(png, 1.0), width, small)
+
+
+def _short(svg: bytes) -> bytes:
+    """The same drawing; a path's points have two digits of a point."""
+    return re.sub(
+        rb' d="[^"]*"', lambda x: re.sub(rb"(\.\d\d)\d+", rb"\1", x[0]), svg
+    )
 
 
 def for_notebook(output: Any, picture: Picture, alt: str) -> None:
