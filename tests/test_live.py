@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import fits, serious_faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -22,6 +21,7 @@ from aevb.live import networks
 from aevb.live import page as pages
 from aevb.models import AE, VAE
 from aevb.torus import Torus
+from conftest import fits, serious_faults
 
 
 def lively(model):
@@ -91,7 +91,8 @@ def test_json_holds_every_weight_in_the_order_of_use(models, tmp_path):
     [path] = live.export(run, tmp_path / "model.json")
     packed = json.loads(path.read_text())["decoder"]
     planes = numbers(packed["integers"], np.uint8).reshape(2, -1)
-    integers = np.ascontiguousarray(planes.T).view("<i2").ravel()
+    folded = np.ascontiguousarray(planes.T).view("<u2").ravel().astype(int)
+    integers = folded >> 1 ^ -(folded & 1)
     first = models["vae"].decoder[0]
     n = first.weight.numel()
     steps = numbers(packed["floats"], "<f4")[: first.out_features]

@@ -1,10 +1,10 @@
 """The page on the screen, in a real browser."""
 
 import pytest
-from conftest import fits, serious_faults
-from test_press import write
 
+from conftest import fits, serious_faults
 from press import build
+from test_press import write
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from press.reader import Chunk, Document, Inline
 _MATPLOTLIB = f"figure.dpi: {figures.DPI}\nsvg.hashsalt: press\n"
 _IPYTHON = """\
 c = get_config()
-c.InlineBackend.figure_formats = {"svg", "png"}
+c.InlineBackend.figure_formats = {"svg"}
 c.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 """
 # Not in the notebook: an inline string is shown as it is, not as its repr.

@@ -364,6 +364,7 @@ end
 
 local function plain_table(x)
   local scale = fitted(x)
+  if HTML then return pandoc.Div({ x }, { class = 'table' }) end
   if not TYPST or scale == 1 then return x end
   local open = '#press-scaled(' .. scale .. ')['
   return { pandoc.RawBlock('typst', open), x, pandoc.RawBlock('typst', ']') }

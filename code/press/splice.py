@@ -18,6 +18,8 @@ from press.figures import Picture
 from press.reader import Chunk, Document, Line, next_fence
 
 _RAW = re.compile(r"^```\{=html\}\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+# what cannot stand as it is in a URL between single quotes
+_URL = {ord(c): f"%{ord(c):02X}" for c in "%#\n&'<>"}
 _KEPT = '<press-html n="{}">'
 
 
@@ -34,17 +36,20 @@ class Spliced:
     def embedded(self, page: str) -> str:
         """A page of HTML with its figures, and the HTML that chunks print."""
 
-        def data(found: re.Match[str]) -> str:
+        def embed(found: re.Match[str]) -> str:
             name, number = found.groups()
             if number:
                 return self.screen[int(number)]
-            kind = "svg+xml" if name.endswith(".svg") else "png"
-            text = base64.b64encode(self.files[name]).decode()
-            return f'src="data:image/{kind};base64,{text}"'
+            data = self.files[name]
+            if name.endswith(".svg"):  # as it is: shorter than as base64
+                text = data.decode().translate(_URL)
+                return f"src='data:image/svg+xml,{text}'"
+            text = base64.b64encode(data).decode()
+            return f'src="data:image/png;base64,{text}"'
 
         names = "|".join(map(re.escape, self.files)) or "(?!)"
         kept = _KEPT.format("([0-9]+)")
-        return re.sub(f'src="({names})"|{kept}', data, page)
+        return re.sub(f'src="({names})"|{kept}', embed, page)
 
     @property
     def markdown(self) -> str:
