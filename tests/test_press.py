@@ -420,7 +420,7 @@ def test_the_screen_shows_the_same_numbers_and_links_them(screen):
 def test_the_screen_asks_nothing_of_any_other_file(screen):
     loads = re.findall(r'(?:src|srcset|poster)="(?!data:)[^"]*"', screen)
     assert loads == []
-    assert not re.findall(r"<link\b|@import|url\((?!data:)", screen)
+    assert not re.findall(r"<link\b|@import|url\((?!data:|%23)", screen)
     assert "default-src 'none'" in screen
 
 
@@ -617,6 +617,12 @@ REFUSED = {
         f"```{{python}}\n#| label: fig-a\n#| fig-cap: c\n{PLOT}```\n",
         5,
         "a fig-cap and a fig-alt",
+    ),
+    "undrawable": (
+        f"```{{python}}\n#| label: fig-a\n#| fig-cap: c\n#| fig-alt: a\n{PLOT}"
+        "_ = plt.title('$x^$')\n```\n",
+        5,
+        "the figure of the chunk `fig-a` cannot be drawn: ValueError",
     ),
     "exception": (
         "```{python}\n#| label: bad\nx = 1\nx / 0\n```\n",

@@ -39,6 +39,7 @@ c.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 """
 # Not in the notebook: an inline string is shown as it is, not as its repr.
 _SETUP = """\
+from press.drawing import begin as _begin; _begin(); del _begin
 def _press_show(value):
     from IPython.display import display
     if isinstance(value, str):
@@ -98,7 +99,7 @@ def execute(document: Document) -> Executed:
         return executed
     terminal = sys.stderr.isatty()
     bar = tqdm(events, unit="chunk", disable=not terminal, leave=False)
-    with ThreadPoolExecutor(1) as pool, _kernel(document, bar) as client:
+    with _kernel(document, bar) as client, ThreadPoolExecutor(1) as pool:
         _run(client, new_code_cell(_SETUP + _TERMINAL * terminal), keep=False)
         for event in bar:
             if isinstance(event, Inline):
@@ -108,7 +109,7 @@ def execute(document: Document) -> Executed:
                 cell = _chunk(client, event)
                 executed.cells.append(cell)
                 executed.pictures[event.number] = [
-                    pool.submit(figures.picture, output["data"])
+                    pool.submit(figures.picture, output["data"], event)
                     for output in cell.outputs
                     if figures.is_image(output)
                 ]

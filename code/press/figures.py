@@ -15,9 +15,15 @@ from typing import Any, NamedTuple
 import typst
 from PIL import Image
 
+from press.drawing import drawn
+from press.errors import PressError
+from press.reader import Chunk
+
 DPI = 160
-SVG_LIMIT = 200_000  # bytes
+SVG_LIMIT = 100_000  # bytes
 NOTEBOOK_DPI = 120
+# what cannot stand as it is in a URL between single quotes
+_URL = {ord(c): f"%{ord(c):02X}" for c in "%#\n&'<>"}
 
 
 class Picture(NamedTuple):
@@ -35,15 +41,24 @@ def is_image(output: Any) -> bool:
     return "image/png" in bundle or "image/svg+xml" in bundle
 
 
-def picture(bundle: dict[str, Any]) -> Picture:
-    """The figure of a MIME bundle with an image."""
+def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
+    """The figure of a MIME bundle with an image.
+
+    Raises PressError if it could not be drawn.
+    """
     if "image/svg+xml" not in bundle:
         png = base64.b64decode(bundle["image/png"])
         width = Image.open(io.BytesIO(png)).width / DPI
         return Picture(".png", png, width, png)
-    svg = _short(bundle["image/svg+xml"].encode())
+    svg = _short(drawn(bundle["image/svg+xml"]).encode())
     found = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', svg)
-    width = float(found[1]) / 72 if found else 6.3
+    if not found:
+        reason = svg.decode() or "its process ended"
+        raise PressError(
+            f"{chunk.place}: the figure of the chunk `{chunk.label}` cannot "
+            f"be drawn: {reason}"
+        )
+    width = float(found[1]) / 72
     small = _drawn(svg, NOTEBOOK_DPI)
     if len(svg) <= SVG_LIMIT:
         return Picture(".svg", svg, width, small)
@@ -75,6 +90,16 @@ def _drawn(svg: bytes, dpi: int) -> bytes:
     out = io.BytesIO()
     image.save(out, "png", dpi=(dpi, dpi))
     return out.getvalue()
+
+
+def for_screen(name: str, data: bytes) -> str:
+    """A figure's file as a URL, short, to stand between single quotes."""
+    if name.endswith(".svg"):  # as it is: shorter than as base64
+        return f"data:image/svg+xml,{data.decode().translate(_URL)}"
+    out = io.BytesIO()
+    Image.open(io.BytesIO(data)).convert("RGB").save(out, "webp", quality=90)
+    text = base64.b64encode(out.getvalue()).decode()
+    return f"data:image/webp;base64,{text}"
 
 
 def for_notebook(output: Any, picture: Picture, alt: str) -> None:

@@ -5,7 +5,6 @@ label whose last paragraph is the caption, as in Quarto. Every line of the
 text remembers where it comes from.
 """
 
-import base64
 import json
 import re
 from dataclasses import dataclass, field
@@ -18,8 +17,6 @@ from press.figures import Picture
 from press.reader import Chunk, Document, Line, next_fence
 
 _RAW = re.compile(r"^```\{=html\}\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
-# what cannot stand as it is in a URL between single quotes
-_URL = {ord(c): f"%{ord(c):02X}" for c in "%#\n&'<>"}
 _KEPT = '<press-html n="{}">'
 
 
@@ -40,12 +37,7 @@ class Spliced:
             name, number = found.groups()
             if number:
                 return self.screen[int(number)]
-            data = self.files[name]
-            if name.endswith(".svg"):  # as it is: shorter than as base64
-                text = data.decode().translate(_URL)
-                return f"src='data:image/svg+xml,{text}'"
-            text = base64.b64encode(data).decode()
-            return f'src="data:image/png;base64,{text}"'
+            return f"src='{figures.for_screen(name, self.files[name])}'"
 
         names = "|".join(map(re.escape, self.files)) or "(?!)"
         kept = _KEPT.format("([0-9]+)")
