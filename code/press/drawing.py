@@ -20,7 +20,8 @@ def begin() -> None:
         return
     from IPython.core import pylabtools
 
-    draw = pylabtools.print_figure
+    tools: Any = pylabtools
+    draw = tools.print_figure
     running: list[int] = []
 
     def beside(figure: Any, **options: Any) -> str:
@@ -44,7 +45,7 @@ def begin() -> None:
             out.flush()
             os._exit(0)
 
-    pylabtools.print_figure = beside
+    tools.print_figure = beside
 
 
 def drawn(text: str) -> str:

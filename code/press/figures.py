@@ -74,15 +74,13 @@ def _short(svg: bytes) -> bytes:
 
 def _drawn(svg: bytes, dpi: int) -> bytes:
     """The drawing as a well packed PNG."""
-    page = typst.compile(
-        {
-            "main.typ": b"#set page(width: auto, height: auto, margin: 0pt)\n"
-            b'#image("figure.svg")',
-            "figure.svg": svg,
-        },
-        format="png",
-        ppi=dpi,
-        ignore_system_fonts=True,
+    files: Any = {
+        "main.typ": b"#set page(width: auto, height: auto, margin: 0pt)\n"
+        b'#image("figure.svg")',
+        "figure.svg": svg,
+    }
+    page: Any = typst.compile(
+        files, format="png", ppi=dpi, ignore_system_fonts=True
     )
     image = Image.open(io.BytesIO(page)).convert("RGB")
     # 256 colours are enough for a chart, at a third of the bytes
