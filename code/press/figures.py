@@ -95,7 +95,7 @@ def for_screen(name: str, data: bytes) -> str:
     if name.endswith(".svg"):  # as it is: shorter than as base64
         return f"data:image/svg+xml,{data.decode().translate(_URL)}"
     out = io.BytesIO()
-    Image.open(io.BytesIO(data)).convert("RGB").save(out, "webp", quality=90)
+    Image.open(io.BytesIO(data)).convert("RGB").save(out, "webp", quality=80)
     text = base64.b64encode(out.getvalue()).decode()
     return f"data:image/webp;base64,{text}"
 
