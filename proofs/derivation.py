@@ -9,7 +9,7 @@ thirty digits, the two sides are compared once more.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Any, Literal
@@ -191,8 +191,15 @@ class Derivation:
         aligned = f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
         return f"$$\n{aligned}\n$$ {{#eq-{self.name}}}"
 
-    def markdown(self) -> str:
-        """The statement and the whole proof, for the page."""
+    def markdown(self, rests: Sequence[str] | None = None) -> str:
+        """The statement and the whole proof, for the page.
+
+        Args:
+            rests: what it rests on, if that is known; else the kernel goes
+                through the proof for it.
+        """
+        if rests is None:
+            rests = self.rests_on()
         assumed = _listed([str(c) for c in self.assumes])
         where = _listed(
             [f"${latex(let)} = {latex(let.args[1])}$" for let in self.lets]
@@ -206,7 +213,7 @@ class Derivation:
             self.equality(),
             self.closing,
         ]
-        rests = _listed([_reference(name) for name in self.rests_on()])
+        based = _listed([_reference(name) for name in rests])
         parts = [
             f"::: {{#{self.kind}-{self.name}}}",
             f"## {self.title}",
@@ -217,7 +224,7 @@ class Derivation:
             "::: {.proof}",
             self.idea,
             self.latex(),
-            f"Rests on {rests}." if rests else "",
+            f"Rests on {based}." if rests else "",
             ":::",
         ]
         return "\n\n".join(filter(None, parts)) + "\n"

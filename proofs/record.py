@@ -127,16 +127,23 @@ def rows(names: Iterable[str]) -> list[Row]:
 
 @cache  # what was found stays found where it cannot be written
 def _rows(names: tuple[str, ...]) -> list[Row]:
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    if kept.get("key") != key():
+    if (found := kept()) is None:
         found = check_all(names)
         with suppress(OSError):
             keep(found)
-        return found
+    return found
+
+
+@cache
+def kept() -> list[Row] | None:
+    """What the last run found; None where the proofs have changed since."""
+    found = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    if found.get("key") != key():
+        return None
     lists = ("rests", "faults", "missed")
     shown: list[dict[str, Any]] = [
         {k: tuple(v) if k in lists else v for k, v in row.items()}
-        for row in kept["rows"]
+        for row in found["rows"]
     ]
     return [Row(**row) for row in shown]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -223,3 +224,76 @@ def refused(monkeypatch, capsys, tmp_path):
         return err
 
     return call
+
+
+# ---- a real browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+
+@pytest.fixture(scope="module")  # its event loop is in the way of a kernel's
+def browser():
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed"
+    )
+    if not CHROMIUM:
+        pytest.skip("no chromium is installed")
+    with sync_api.sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def offline(browser):
+    """A function that opens a file without a network; what goes wrong on
+    it, or asks for more than the file, is a failure."""
+    contexts, faults = [], []
+
+    def open_page(path, **options):
+        context = browser.new_context(offline=True, **options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(300_000)
+        tab.on("console", lambda m: faults.append(m.text))
+        tab.on("pageerror", lambda e: faults.append(str(e)))
+        tab.on(
+            "request",
+            lambda r: (
+                r.url.startswith(("file:", "data:")) or faults.append(r.url)
+            ),
+        )
+        tab.goto(path.as_uri())
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def fits(tab, width):
+    """Whether nothing of the page is wider than its window."""
+    found = tab.evaluate("document.documentElement.scrollWidth")
+    return found <= width
+
+
+def serious_faults(tab):
+    """What axe finds that keeps a reader out: a name and an element each."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="axe-playwright-python is not installed",
+    )
+    return [
+        (fault["id"], fault["nodes"][0]["html"])
+        for fault in axe.Axe().run(tab).response["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]

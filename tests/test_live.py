@@ -4,7 +4,6 @@ import base64
 import copy
 import io
 import json
-import shutil
 import zlib
 from contextlib import redirect_stdout
 from types import SimpleNamespace
@@ -22,16 +21,7 @@ from aevb.live import networks
 from aevb.live import page as pages
 from aevb.models import AE, VAE
 from aevb.torus import Torus
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
+from conftest import fits, serious_faults
 
 
 def lively(model):
@@ -101,7 +91,8 @@ def test_json_holds_every_weight_in_the_order_of_use(models, tmp_path):
     [path] = live.export(run, tmp_path / "model.json")
     packed = json.loads(path.read_text())["decoder"]
     planes = numbers(packed["integers"], np.uint8).reshape(2, -1)
-    integers = np.ascontiguousarray(planes.T).view("<i2").ravel()
+    folded = np.ascontiguousarray(planes.T).view("<u2").ravel().astype(int)
+    integers = folded >> 1 ^ -(folded & 1)
     first = models["vae"].decoder[0]
     n = first.weight.numel()
     steps = numbers(packed["floats"], "<f4")[: first.out_features]
@@ -194,45 +185,10 @@ def html(models, images, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed"
-    )
-    if not CHROMIUM:
-        pytest.skip("no chromium is installed")
-    with sync_api.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def opened(browser, html):
-    """A function that opens the page without a network; what goes wrong on
-    it, or asks for more than the file, is a failure."""
-    contexts, faults = [], []
-
-    def open_page(**options):
-        context = browser.new_context(offline=True, **options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(300_000)
-        tab.on("console", lambda m: faults.append(m.text))
-        tab.on("pageerror", lambda e: faults.append(str(e)))
-        tab.on(
-            "request",
-            lambda r: (
-                r.url.startswith(("file:", "data:")) or faults.append(r.url)
-            ),
-        )
-        tab.goto(html.as_uri())
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert faults == []
+def opened(offline, html):
+    """A function that opens the page, with options of its context."""
+    return lambda **options: offline(html, **options)
 
 
 def started(tab, name):
@@ -420,21 +376,11 @@ def test_paths_and_distances_are_those_of_torus(opened, models):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1920])
 def test_it_fits_and_is_accessible(opened, width, scheme):
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="axe-playwright-python is not installed",
-    )
     tab = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
     for name in ("plane", "bound", "estimators", "torus"):
         started(tab, name)
-    wide = tab.evaluate("document.documentElement.scrollWidth")
-    assert wide <= width
-    serious = [
-        (v["id"], v["nodes"][0]["html"])
-        for v in axe.Axe().run(tab).response["violations"]
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    assert fits(tab, width)
+    assert serious_faults(tab) == []
     if width == 360:
         assert len(tab.pdf()) > 10_000
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # PyTorch takes seconds; the hashes do not need it
 
 PATH = Path("results/metrics.json")
 ROOTS = ("code", "proofs", "report.qmd", "_quarto.yml", "references.bib")
-SOURCES = (".py", ".json", ".typ", ".lua", ".html")
+SOURCES = (".py", ".json", ".typ", ".lua", ".html", ".js", ".css")
 PACKAGES = ("aevb", "press", "proofs")
 
 
@@ -44,7 +44,7 @@ def source_hash(folder: Path = Path()) -> str:
 
     Covers report.qmd, its settings and bibliography and, below code/ and
     proofs/, every Python file, the measured numbers beside them and what
-    shapes the page (Typst, Lua, HTML).
+    shapes the page (Typst, Lua, HTML, JavaScript, CSS).
     """
     paths: list[Path] = []
     for root in (folder / r for r in ROOTS):

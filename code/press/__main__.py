@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import NoReturn
 
 try:
+    # jsonschema, which nbformat needs, takes this where it finds it, for a
+    # format that no notebook has, and it builds a grammar for two seconds
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from press import build, lock, reader
+    from press.errors import PressError
 except KeyboardInterrupt:  # these imports take a second or two
     print("press: stopped before anything was begun", file=sys.stderr)
     sys.exit(130)
-from press.errors import PressError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -227,7 +227,7 @@ def provenance(document: Document) -> dict[str, str]:
         path
         for folder in ("code", "proofs")
         for path in (document.folder / folder).rglob("*")
-        if path.suffix in (".py", ".typ", ".lua", ".json")
+        if path.suffix in (".py", ".typ", ".lua", ".json", ".js", ".css")
     ]
     return {
         "report": hashlib.sha256(text.encode()).hexdigest(),

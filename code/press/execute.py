@@ -34,11 +34,12 @@ from press.reader import Chunk, Document, Inline
 _MATPLOTLIB = f"figure.dpi: {figures.DPI}\nsvg.hashsalt: press\n"
 _IPYTHON = """\
 c = get_config()
-c.InlineBackend.figure_formats = {"svg", "png"}
+c.InlineBackend.figure_formats = {"svg"}
 c.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 """
 # Not in the notebook: an inline string is shown as it is, not as its repr.
 _SETUP = """\
+from press.drawing import begin as _begin; _begin(); del _begin
 def _press_show(value):
     from IPython.display import display
     if isinstance(value, str):
@@ -64,15 +65,24 @@ class Executed:
 
 
 class _Client(NotebookClient):
-    """A client that passes the chunks' stderr on instead of storing it."""
+    """A client that passes the chunks' stderr on instead of storing it.
+
+    A cell prints one text, however it came. (NotebookClient joins its parts
+    as well, in a time that grows with the square of the longest line.)
+    """
 
     on_stderr: Callable[[str], None]
 
     def output(self, outs: Any, msg: Any, display_id: Any, index: int) -> Any:
         content = msg["content"]
-        if msg["msg_type"] == "stream" and content["name"] == "stderr":
-            self.on_stderr(content["text"])
-            return None
+        if msg["msg_type"] == "stream":
+            if content["name"] == "stderr":
+                self.on_stderr(content["text"])
+                return None
+            for out in outs:
+                if out["output_type"] == "stream":
+                    out["text"] += content["text"]
+                    return None
         return super().output(outs, msg, display_id, index)
 
 
@@ -89,7 +99,7 @@ def execute(document: Document) -> Executed:
         return executed
     terminal = sys.stderr.isatty()
     bar = tqdm(events, unit="chunk", disable=not terminal, leave=False)
-    with ThreadPoolExecutor(1) as pool, _kernel(document, bar) as client:
+    with _kernel(document, bar) as client, ThreadPoolExecutor(1) as pool:
         _run(client, new_code_cell(_SETUP + _TERMINAL * terminal), keep=False)
         for event in bar:
             if isinstance(event, Inline):
@@ -99,7 +109,7 @@ def execute(document: Document) -> Executed:
                 cell = _chunk(client, event)
                 executed.cells.append(cell)
                 executed.pictures[event.number] = [
-                    pool.submit(figures.picture, output["data"])
+                    pool.submit(figures.picture, output["data"], event)
                     for output in cell.outputs
                     if figures.is_image(output)
                 ]
@@ -123,7 +133,6 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         new_notebook(),
         timeout=None,
         record_timing=False,
-        coalesce_streams=True,  # a cell prints one text, however it came
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
@@ -201,8 +210,15 @@ def _chunk(client: NotebookClient, chunk: Chunk) -> NotebookNode:
         ) from error
     for output in cell.outputs:
         if output["output_type"] == "stream":
-            output["text"] = plain(output["text"])
+            output["text"] = _printed(output["text"])
     return cell
+
+
+def _printed(text: str) -> str:
+    """The text as a terminal leaves it: a carriage return begins a line anew,
+    and what was written there is gone."""
+    lines = (line.rstrip("\r").split("\r")[-1] for line in text.split("\n"))
+    return plain("\n".join(lines))
 
 
 def plain(text: str) -> str:

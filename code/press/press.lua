@@ -364,6 +364,7 @@ end
 
 local function plain_table(x)
   local scale = fitted(x)
+  if HTML then return pandoc.Div({ x }, { class = 'table' }) end
   if not TYPST or scale == 1 then return x end
   local open = '#press-scaled(' .. scale .. ')['
   return { pandoc.RawBlock('typst', open), x, pandoc.RawBlock('typst', ']') }
@@ -405,13 +406,18 @@ local function cell(x)
     end
     return pandoc.Blocks { mark 'cell', mark 'output' } .. x.content
       .. { mark 'text' }
-  elseif a.code == 'shown' or TYPST and a.code == 'folded' then
+  elseif TYPST and (a.code == 'shown' or a.code == 'folded') then
     x.content:insert(1, code)
   elseif HTML and a.code ~= 'none' then
-    local open = '<details class="code"><summary>Code</summary>'
-    local folded = { pandoc.RawBlock('html', open), code,
-      pandoc.RawBlock('html', '</details>') }
-    return pandoc.Blocks(folded) .. x.content
+    local from = pandoc.Link(a.file .. ', ' .. a.lines, a.file)
+    local listing = pandoc.Blocks { code, pandoc.Div(
+      { pandoc.Plain { from } }, { class = 'from' }) }
+    if a.code ~= 'shown' then
+      listing:insert(1, pandoc.RawBlock('html',
+        '<details class="code"><summary>Code</summary>'))
+      listing:insert(pandoc.RawBlock('html', '</details>'))
+    end
+    return listing .. x.content
   end
   return x.content
 end

@@ -5,7 +5,6 @@ label whose last paragraph is the caption, as in Quarto. Every line of the
 text remembers where it comes from.
 """
 
-import base64
 import json
 import re
 from dataclasses import dataclass, field
@@ -17,6 +16,9 @@ from press.execute import Executed, plain
 from press.figures import Picture
 from press.reader import Chunk, Document, Line, next_fence
 
+_RAW = re.compile(r"^```\{=html\}\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+_KEPT = '<press-html n="{}">'
+
 
 @dataclass
 class Spliced:
@@ -25,18 +27,21 @@ class Spliced:
     name: str
     lines: list[Line] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    screen: list[str] = field(default_factory=list)  # HTML, not for Pandoc
     front: int = 0  # lines before the first of `lines`
 
     def embedded(self, page: str) -> str:
-        """A page of HTML with the figures inside it."""
+        """A page of HTML with its figures, and the HTML that chunks print."""
 
-        def data(found: re.Match[str]) -> str:
-            kind = "svg+xml" if found[1].endswith(".svg") else "png"
-            text = base64.b64encode(self.files[found[1]]).decode()
-            return f'src="data:image/{kind};base64,{text}"'
+        def embed(found: re.Match[str]) -> str:
+            name, number = found.groups()
+            if number:
+                return self.screen[int(number)]
+            return f"src='{figures.for_screen(name, self.files[name])}'"
 
-        names = "|".join(map(re.escape, self.files))
-        return re.sub(f'src="({names})"', data, page) if names else page
+        names = "|".join(map(re.escape, self.files)) or "(?!)"
+        kept = _KEPT.format("([0-9]+)")
+        return re.sub(f'src="({names})"|{kept}', embed, page)
 
     @property
     def markdown(self) -> str:
@@ -68,7 +73,7 @@ def splice(document: Document, executed: Executed) -> Spliced:
         if isinstance(part, Chunk):
             outputs = executed.cells[part.number].outputs
             pictures = [p.result() for p in executed.pictures[part.number]]
-            out.lines += _cell(part, outputs, pictures, out.files)
+            out.lines += _cell(part, outputs, pictures, out)
             continue
         text = part.spans(lambda inline: _value(inline, next(values)))
         lines = zip(text.split("\n"), part.lines, strict=False)
@@ -100,7 +105,7 @@ def _cell(
     chunk: Chunk,
     outputs: list[Any],
     pictures: list[Picture],
-    files: dict[str, bytes],
+    out: Spliced,
 ) -> list[Line]:
     """A chunk's Div: its code, then what it shows."""
     include = chunk.options.get("include", True)
@@ -109,9 +114,9 @@ def _cell(
     code = folds if shown else "hidden" if include else "none"
     output, shows = "", "output"
     if pictures or chunk.label.startswith("fig-"):
-        figure = _figure(chunk, outputs, pictures, files)
+        figure = _figure(chunk, outputs, pictures, out.files)
     if include and chunk.options.get("output", True) is not False:
-        output = _markdown(chunk, outputs)
+        output = _markdown(chunk, outputs, out.screen)
         if chunk.label.startswith("tbl-"):
             caption = _caption(chunk, "tbl-cap")
             output = f"::: {{#{chunk.label}}}\n{output}\n\n{caption}\n:::"
@@ -119,11 +124,19 @@ def _cell(
             shows = "markdown"
         if pictures:
             output, shows = f"{output}\n\n{figure}", "figure"
-    head = f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}"}}'
+    head = (
+        f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}" '
+        f'file="{out.name}" lines="{_span(chunk)}"}}'
+    )
     ticks = _fence(chunk.code)
     source = f"{ticks} {{.python}}\n{chunk.code}\n{ticks}"
     first, *lines = f"::: {head}\n{source}\n\n{output}\n:::\n".split("\n")
     return [_at(chunk, text) for text in ("", first, *lines)]
+
+
+def _span(chunk: Chunk) -> str:
+    numbers = [line.number for line in chunk.lines] or [0]
+    return f"lines {numbers[0]} to {numbers[-1]}"
 
 
 def _at(chunk: Chunk, text: str) -> Line:
@@ -141,15 +154,24 @@ def _verbatim(text: str) -> str:
     return f"{ticks}text\n{text.rstrip()}\n{ticks}"
 
 
-def _markdown(chunk: Chunk, outputs: list[Any]) -> str:
-    """The Markdown of a chunk's outputs, figures left out."""
+def _markdown(chunk: Chunk, outputs: list[Any], screen: list[str]) -> str:
+    """The Markdown of a chunk's outputs, figures left out.
+
+    The HTML that it prints, which may be megabytes, goes to `screen`, and a
+    mark stands in its place.
+    """
+
+    def keep(found: re.Match[str]) -> str:
+        screen.append(found[1])
+        return f"```{{=html}}\n{_KEPT.format(len(screen) - 1)}\n```"
+
     asis = chunk.options.get("output") == "asis"
     parts = []
     for output in outputs:
         bundle = output.get("data", {})
         if output["output_type"] == "stream":
             text = output["text"]
-            parts.append(text if asis else _verbatim(text))
+            parts.append(_RAW.sub(keep, text) if asis else _verbatim(text))
         elif not figures.is_image(output):
             parts.append(_shown(chunk, bundle))
     text = "\n\n".join(part for part in parts if part.strip())

@@ -22,7 +22,8 @@ async function unpack({ layers, integers, floats: vectors }) {
   const matrix = (inputs, outputs) => {
     const steps = vector(outputs), w = new Float32Array(inputs * outputs);
     for (let i = 0; i < w.length; i++, matrixAt++) {
-      const value = planes[matrixAt] | (planes[half + matrixAt] << 24 >> 16);
+      const folded = planes[matrixAt] | planes[half + matrixAt] << 8;
+      const value = (folded >> 1) ^ -(folded & 1);
       w[i] = value * steps[Math.floor(i / inputs)];
     }
     return w;

@@ -9,9 +9,11 @@ does, its sizes, and the layers that it is made of, if any:
     ["residual", layers]                  h + layers(h)
 
 `integers` holds all matrices, and `floats` (float32) all vectors, in the
-order of use. A row of a matrix is integers times a step of its own, which
-comes before the bias. With 16 bits a step is max |W_ij| / 32767, and a
-probability errs by a tenth of what float16 makes it err.
+order of use. An integer n >= 0 is stored as 2 n, n < 0 as -2 n - 1, so that
+small ones have an upper byte of 0; first come all lower bytes. A row of a
+matrix is integers times a step of its own, which comes before the bias. With
+16 bits a step is max |W_ij| / 32767, and a probability errs by a tenth of
+what float16 makes it err.
 
 Fewer bits will do if the rounding of one weight makes good that of those
 before it (GPTQ, Frantar et al. 2023, algorithm 1): over inputs X the output
@@ -50,9 +52,11 @@ def base64_of(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def packed(array: Any) -> str:
+def packed(array: Any, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> str:
     """The bytes of an array, deflated, little-endian, as base64."""
-    return base64_of(zlib.compress(np.ascontiguousarray(array).tobytes(), 9))
+    pack = zlib.compressobj(9, zlib.DEFLATED, 15, 9, strategy)
+    content = np.ascontiguousarray(array).tobytes()
+    return base64_of(pack.compress(content) + pack.flush())
 
 
 def layers(module: nn.Module) -> Iterator[tuple[list[Any], list[Any]]]:
@@ -108,11 +112,13 @@ def pack(network: nn.Module, inputs: Tensor | None = None) -> dict[str, Any]:
         if owner.bias is not None:
             floats.append(owner.bias.detach().cpu().double())
     whole = np.concatenate([i.numpy() for i in integers]).astype("<i2")
-    planes = whole.view(np.uint8).reshape(-1, 2).T  # deflates better
+    folded = (whole << 1) ^ (whole >> 15)
+    planes = folded.view(np.uint8).reshape(-1, 2).T
     numbers = torch.cat(floats).numpy().astype("<f4")
     return {
         "layers": [layer for layer, _ in found],
-        "integers": packed(planes),
+        # no string of weights comes twice, so that none is looked for
+        "integers": packed(planes, zlib.Z_HUFFMAN_ONLY),
         "floats": packed(numbers),
     }
 

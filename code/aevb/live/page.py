@@ -308,8 +308,8 @@ def json_text(value: Any) -> str:
 def picture(figure: "Figure", alt: str) -> str:
     """A matplotlib figure as an image for readers without scripts."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    source = f"data:image/png;base64,{base64_of(content.getvalue())}"
+    figure.savefig(content, format="webp", dpi=110)
+    source = f"data:image/webp;base64,{base64_of(content.getvalue())}"
     return (
         f'<div class="live-still"><img src="{source}" '
         f'alt="{html.escape(alt)}"></div>'
