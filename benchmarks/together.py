@@ -25,7 +25,6 @@ from aevb.checkpoints import write_json
 from aevb.torus_vae import NOISE_SHARE, PointVAE, gaussian_distortion
 from aevb.training import schedule
 
-
 KNOWN = 16
 """The first rows, whose codes `pull` may hold."""
 
@@ -56,7 +55,7 @@ def train(
         make: a freshly initialised model.
         rows: the training points, (n, D).
         divergence: of posterior and prior, (S, B).
-        pull: of the codes (S, KNOWN, d) of the first KNOWN rows, a squared error
+        pull: of the codes (S, KNOWN, d) of the first rows, a squared error
             (S,) that is added to the distortion's.
     """
     models = []

@@ -1,4 +1,4 @@
-"""Which space is it? Five latent spaces by four clouds.
+"""Which space is it? Five latent spaces by five clouds.
 
     PYTHONPATH=code:. python -m benchmarks.which_space
 
@@ -6,11 +6,11 @@ Noisy points of a plane, a cylinder, a torus and a sphere are given to models
 that differ in the latent space alone. Each cloud is the image of its own
 space's prior, so that the right model has a simple map to learn. A fifth
 cloud, an evenly filled square, is nobody's: a torus pressed flat covers it as
-well as a plane does. Each model is judged by log p(x) of held-out points, by quadrature over the latent space: the average of N(x; g(z),
-s^2 I) over a lattice that the prior's distribution function spreads, which in
-two dimensions is exact for practical purposes (`halved` is the change of the
-mean when half the lattice is used). Writes
-code/aevb/measured/which_space.json.
+well as a plane does. Each model is judged by log p(x) of held-out points, by
+quadrature over the latent space: the average of N(x; g(z), s^2 I) over a
+lattice that the prior's distribution function spreads, which in two dimensions
+is exact for practical purposes (`halved` is the change of the mean when half
+the lattice is used). Writes code/aevb/measured/which_space.json.
 """
 
 import argparse
