@@ -25,6 +25,9 @@ from aevb.checkpoints import write_json
 from aevb.torus_vae import NOISE_SHARE, PointVAE, gaussian_distortion
 from aevb.training import schedule
 
+KNOWN = 16
+"""The first rows, whose codes `pull` may hold."""
+
 
 class Settings(NamedTuple):
     """What all trainings of a benchmark share."""
@@ -44,6 +47,7 @@ def train(
     rows: Tensor,
     settings: Settings,
     divergence: Callable[[Distribution, Distribution], Tensor] = kl_divergence,
+    pull: Callable[[Tensor], Tensor] | None = None,
 ) -> list[PointVAE]:
     """One trained model for each seed, from the best of its short trainings.
 
@@ -51,16 +55,18 @@ def train(
         make: a freshly initialised model.
         rows: the training points, (n, D).
         divergence: of posterior and prior, (S, B).
+        pull: of the codes (S, KNOWN, d) of the first rows, a squared error
+            (S,) that is added to the distortion's.
     """
     models = []
     for seed in range(settings.seeds * settings.trials):
         torch.manual_seed(seed)
         models.append(make())
     short = settings._replace(epochs=settings.trial_epochs, ema=0.0)
-    last = _fit(models, rows, short, divergence)
+    last = _fit(models, rows, short, divergence, pull)
     best = last.reshape(settings.seeds, -1).argmin(1)
     chosen = [models[settings.trials * s + int(t)] for s, t in enumerate(best)]
-    _fit(chosen, rows, settings, divergence)
+    _fit(chosen, rows, settings, divergence, pull)
     return chosen
 
 
@@ -73,13 +79,18 @@ def _stacked(parts: list[nn.Module]) -> tuple[dict[str, Tensor], Any]:
 
 
 def _fit(
-    models: list[PointVAE], rows: Tensor, settings: Settings, divergence: Any
+    models: list[PointVAE],
+    rows: Tensor,
+    settings: Settings,
+    divergence: Any,
+    pull: Any,
 ) -> Tensor:
     """Train all models; their mean losses in the last epoch, (S,)."""
     space, dim, size = models[0].space, rows.shape[1], settings.batch
     inner, encode = _stacked([m.encoder for m in models])
     outer, decode = _stacked([m.decoder for m in models])
     seen = models[0].encoding(rows)
+    first = seen[:KNOWN].expand(len(models), -1, -1)
     weights = [*inner.values(), *outer.values()]
     means = [w.detach().clone() for w in weights]
     adam = torch.optim.AdamW(
@@ -99,6 +110,9 @@ def _fit(
             noise = (NOISE_SHARE * rmse).clamp(min=settings.noise_min)
             loss = gaussian_distortion(squared, noise, dim)
             loss = (loss + divergence(q, space.prior())).mean(1)
+            if pull:
+                pulled = space.posterior(encode(first)).mean
+                loss = loss + pull(pulled) / (2 * noise[:, 0] ** 2)
             share = k / (steps * settings.epochs)
             adam.param_groups[0]["lr"] = settings.lr * schedule(share, 0.1)
             adam.zero_grad()

@@ -85,3 +85,11 @@ def test_a_sentence_that_the_runs_do_not_bear_out_ends_the_build(monkeypatch):
         report.holds("3(c): two is less than one", 2 < 1)
     monkeypatch.setenv("AEVB_PROFILE", "quick")
     report.holds("3(c): two is less than one", 2 < 1)
+
+
+def test_a_column_of_a_benchmark_and_its_range():
+    rows = [{"a": 1, "x": 0.5}, {"a": 1, "x": -0.25}, {"a": 2, "x": 9.0}]
+    found = report.column(rows, "x", a=1)
+    assert found == [0.5, -0.25]
+    minus = "\N{MINUS SIGN}"
+    assert report.ranged(found, 2).data == f"0.12 ({minus}0.25 to 0.50)"

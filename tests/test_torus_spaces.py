@@ -16,8 +16,8 @@ from benchmarks.spaces import (
     SphereUniform,
     VonMisesFisher,
 )
-from benchmarks.torus_stress import stress
-from benchmarks.which_space import log_px
+from benchmarks.torus_stress import anchors, observations, stress
+from benchmarks.which_space import CLOUDS, log_px
 
 SPACES = [Plane(), FlatTorus(), Cylinder(), Sphere(), KleinBottle()]
 every = pytest.mark.parametrize(
@@ -144,3 +144,21 @@ def test_stress_does_not_see_the_scale():
     assert stress(far, 7 * far) == pytest.approx(0, abs=1e-12)
     # both have mean 2: sqrt((1 + 0 + 1) / 14)
     assert stress(far, double(2.0, 2.0, 2.0)) == pytest.approx((2 / 14) ** 0.5)
+
+
+def test_the_first_rows_are_the_points_nearest_to_the_grid():
+    angles, x = observations()
+    assert x.shape == (2016, 50)
+    first = torch.arange(16)
+    assert torch.equal(
+        angles[first], angles[16:-400][anchors(angles[16:-400])]
+    )
+    assert len(torch.unique(angles[first], dim=0)) == 16
+
+
+def test_clouds_have_the_shape_of_their_space():
+    shares = torch.rand(500, 2)
+    cylinder, ball = CLOUDS["cylinder"](shares), CLOUDS["sphere"](shares)
+    torch.testing.assert_close(cylinder[:, :2].norm(dim=1), torch.ones(500))
+    torch.testing.assert_close(ball.norm(dim=1), torch.ones(500))
+    assert all(c(shares).shape == (500, 3) for c in CLOUDS.values())

@@ -232,6 +232,7 @@ def test_a_perfect_model_has_perfect_numbers():
     assert [found[f"betti_{k}"].value for k in range(3)] == [1, 2, 1]
     assert found["path_ratio_mean"].value >= 0.999
     assert found["shortest_ratio_mean"].value == pytest.approx(1, abs=1e-3)
+    assert found["shortest_seconds"].value < 0.05
     assert found["strip_share"].value == 0
     assert found["coverage"].value < 2 * found["coverage_floor"].value
 

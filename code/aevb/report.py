@@ -173,6 +173,22 @@ def three(
     return [number(value, digits) for value in found]
 
 
+def column(rows: Iterable[Row], key: str, **where: Any) -> list[Any]:
+    """A column of the rows that have these values."""
+    return [r[key] for r in rows if where.items() <= r.items()]
+
+
+def ranged(values: Sequence[float], digits: int = 4) -> "Markdown":
+    """Mean and range of values, for a table: `0.31 (0.29 to 0.35)`."""
+    from IPython.display import Markdown
+
+    mean = sum(values) / len(values)
+    low, middle, high = (
+        _plain(f"{v:.{digits}f}") for v in (min(values), mean, max(values))
+    )
+    return Markdown(f"{middle} ({low} to {high})")
+
+
 def worst(rows: Iterable[Row], key: str) -> float:
     """The largest value of a column."""
     return max(row[key] for row in rows)

@@ -6,6 +6,7 @@ it is a mean over independent points, pairs or paths.
 """
 
 import copy
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,8 +49,10 @@ def evaluate(
     found = distances(model, torus, cloud, paths) | turns
     if abs(turns["winding_determinant"].value) == 1:
         first = pairs[0][:CURVES], pairs[1][:CURVES]
+        began = time.process_time()
         families["shortest"] = shortest(model, first)
-        found |= forms(model, torus)
+        each = (time.process_time() - began) / len(first[0])
+        found |= forms(model, torus) | {"shortest_seconds": Estimate(each)}
     return {
         **found,
         **cut(model, pairs, torus.distance(paths).abs()),
@@ -105,15 +108,17 @@ def cut(model: Any, pairs: Pairs, offsets: Tensor) -> dict[str, Estimate]:
     return spread("cut_offset", offsets[across])
 
 
-def latent_lattice(model: Any, n: int) -> Tensor:
-    """n latent points that fill the prior evenly, (n, d).
-
-    The lattice of the golden ratio: shares (k + 1/2) / n and k phi mod 1.
-    """
+def shares(n: int) -> Tensor:
+    """n points that fill the unit square evenly, (n, 2): the lattice of the
+    golden ratio, (k + 1/2) / n and (k + 1/2) phi mod 1."""
     k = torch.arange(n, dtype=torch.float64) + 0.5
     golden = (5**0.5 - 1) / 2
-    shares = torch.stack([k / n, (k * golden) % 1], dim=1).float()
-    return model.space.quantile(shares)
+    return torch.stack([k / n, (k * golden) % 1], dim=1).float()
+
+
+def latent_lattice(model: Any, n: int) -> Tensor:
+    """n latent points that fill the prior evenly, (n, d)."""
+    return model.space.quantile(shares(n))
 
 
 def coverage(model: Any, torus: Torus, fresh: Tensor) -> dict[str, Estimate]:
@@ -357,6 +362,6 @@ def decoded_lines(model: Any, lines: int = 32, steps: int = 241) -> Tensor:
     """
     still = (torch.arange(lines) + 0.5) / lines
     moving = torch.linspace(0.001, 0.999, steps)
-    shares = torch.cartesian_prod(still, moving).unflatten(0, (lines, steps))
-    z = model.space.quantile(shares)
+    grid = torch.cartesian_prod(still, moving).unflatten(0, (lines, steps))
+    z = model.space.quantile(grid)
     return torch.stack([model.decode(z), model.decode(z.flip(-1))])

@@ -189,10 +189,11 @@ def curves(torus: Torus, paths: Mapping[str, Tensor]) -> Figure:
     view = (35, float(torch.rad2deg(torch.atan2(middle[1], middle[0]))))
     fig, ax = figure(3.4)
     draw_surface(ax, exact(torus), view)
-    colours = (ORANGE, BLUE, GREEN)
-    for (title, line), colour in zip(paths.items(), colours, strict=False):
-        draw_path(ax, torus, line, view, color=colour)
-        ax.plot([], [], color=colour, lw=2, label=title)
+    # the middle one is wide, so that it shows under one that covers it
+    looks = ((ORANGE, 2.0), (BLUE, 4.5), (GREEN, 1.5))
+    for (title, line), (colour, lw) in zip(paths.items(), looks, strict=False):
+        draw_path(ax, torus, line, view, lw, color=colour)
+        ax.plot([], [], color=colour, lw=lw, label=title)
     if len(paths) > 1:
         ax.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 0))
     return fig
