@@ -669,13 +669,16 @@ def same(before: Expr, after: Expr, rules: list[str], a: Argument) -> None:
     """Raises Unproved unless the rules turn one line into the other.
 
     They may be applied to the line above, to the line below, to both, or to
-    the difference, where its expectations are merged into one.
+    the difference, where its expectations are merged into one if not all of
+    them are known to be finite.
     """
-    fault = "the rules do not lead from the line above to this one"
+    fault = unequal = "the rules do not lead from the line above to this one"
     ways: list[Any] = [(rules, []), ([], rules), (rules, rules)]
     if "linearity" in rules:
         ways.append((None, rules))
     for one, two in ways:
+        if one is None and fault == unequal:
+            break
         trial = replace(a, rests=set(), needed=[])
         try:
             if one is None:
