@@ -92,11 +92,6 @@ def show(*names: str) -> None:
         print(DERIVATIONS[name].markdown())
 
 
-def mutants_caught() -> int:
-    """How many wrong lines were rejected, by kernel and worlds each."""
-    return sum(row.kernel for row in record.rows(DERIVATIONS))
-
-
 def axioms() -> list[tuple[str, str, str]]:
     """The table of axioms: name, what it says, and what rests on it.
 
@@ -133,6 +128,5 @@ __all__ = [
     "Derivation",
     "Step",
     "axioms",
-    "mutants_caught",
     "show",
 ]

@@ -23,6 +23,7 @@ from sympy import (
     Product,
     Sum,
     nan,
+    oo,
     zoo,
 )
 from sympy.core.basic import Basic
@@ -164,7 +165,12 @@ class Trial:
                 way += ["linearity", f"rest {j}"]
             for first in ([], ["chain rule"], ["linearity"]):
                 ways.append(", ".join([*first, *way]))
-        steps = [Step(mutant, way, uses=uses) for way in ways if way]
+        steps = [
+            Step(line, way, uses=uses)
+            for line in dict.fromkeys((mutant, _backwards(mutant)))
+            for way in ways
+            if way
+        ]
         return not all(
             _refused(self.expr, s, s.argument(whole.assumes, whole.model))
             for s in steps
@@ -177,6 +183,16 @@ class Trial:
             for differ in (_differ, _disagree)
             for world in self.worlds
         )
+
+
+def _backwards(expr: Expr) -> Expr:
+    """Sums over all integers in the opposite order."""
+    return expr.replace(
+        lambda e: isinstance(e, Sum) and e.limits[0][1] == -oo,
+        lambda e: Sum(
+            e.function.xreplace({e.limits[0][0]: -e.limits[0][0]}), *e.limits
+        ),
+    )
 
 
 def _refused(before: Expr, step: Step, argument: kernel.Argument) -> bool:

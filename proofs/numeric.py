@@ -25,6 +25,7 @@ from sympy import (
     Mul,
     Sum,
     Symbol,
+    log,
     oo,
     pi,
 )
@@ -155,7 +156,15 @@ class Witness:
         if f is None or len(parts) != 1:
             raise ArithmeticError(f"`{expr}` has no value here")
         (inside,) = parts
+        if isinstance(expr, log):
+            return lambda at: self._log(inside(at))
         return lambda at: f(inside(at))
+
+    def _log(self, value: Any) -> Any:
+        """The logarithm, which a real number that is not positive lacks."""
+        if not isinstance(value, (complex, mpmath.mpc)) and value <= 0:
+            raise ArithmeticError(f"log {value} has no value")
+        return self.of.log(value)
 
     def _integral(self, expr: Integral, bound: frozenset[Basic]) -> Function:
         *inner, (v, low, high) = expr.limits

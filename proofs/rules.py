@@ -137,7 +137,7 @@ def _is_density(e: Expr, variable: Basic) -> bool:
         wrapped = variable == theta and ends == [-oo, oo]
         return wrapped and _is_density(e.function, turned)
     normal = isinstance(e, (Normal, DiagonalNormal))
-    return normal and e.args[0] == variable
+    return normal and e.args[0] in (variable, -variable)
 
 
 @rule("expectation", "An expectation under a density is the integral against"

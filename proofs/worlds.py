@@ -191,7 +191,7 @@ class Finite(World):
 POINTS = Finite("three points with arbitrary weights")
 LINE = Line("normal densities on the real line", (*World.sizes, (order, 4)))
 PLANE = Line("two coordinates", seeds=(1,))
-ONE_COORDINATE = Line("one coordinate", ((D, 1), (L, 2), (N, 1)), seeds=(1,))
+ONE_COORDINATE = Line("one coordinate", ((D, 1), (L, 2), (N, 3)), seeds=(1,))
 
 MODEL = tuple(
     Let(density, LINE.density(*density.args))
