@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sympy import (
+    Add,
     Derivative,
     Expr,
     I,
@@ -167,7 +168,7 @@ class Trial:
                 ways.append(", ".join([*first, *way]))
         steps = [
             Step(line, way, uses=uses)
-            for line in dict.fromkeys((mutant, _backwards(mutant)))
+            for line in {mutant, _backwards(mutant), _by_parity(mutant)}
             for way in ways
             if way
         ]
@@ -192,6 +193,25 @@ def _backwards(expr: Expr) -> Expr:
         lambda e: Sum(
             e.function.xreplace({e.limits[0][0]: -e.limits[0][0]}), *e.limits
         ),
+    )
+
+
+def _by_parity(expr: Expr) -> Expr:
+    """Powers of negative numbers with whole exponents, by their parity."""
+
+    def turned(base: Expr, power: Expr) -> Expr:
+        if base != -1:
+            return (-base) ** power
+        parts = [a.as_coeff_Mul() for a in Add.make_args(power)]
+        return base ** Add(*(c % 2 * rest for c, rest in parts))
+
+    return expr.replace(
+        lambda e: (
+            e.is_Pow
+            and e.exp.is_integer
+            and (e.base == -1 or (e.base.is_negative and e.exp.is_even))
+        ),
+        lambda e: turned(*e.args),
     )
 
 
