@@ -23,6 +23,7 @@ from sympy import (
     Integral,
     Product,
     Sum,
+    factor,
     nan,
     oo,
     zoo,
@@ -209,7 +210,9 @@ def _by_parity(expr: Expr) -> Expr:
         lambda e: (
             e.is_Pow
             and e.exp.is_integer
-            and (e.base == -1 or (e.base.is_negative and e.exp.is_even))
+            and (
+                e.base == -1 or (e.base.is_negative and factor(e.exp).is_even)
+            )
         ),
         lambda e: turned(*e.args),
     )

@@ -223,7 +223,7 @@ class Witness:
             )
             total, small = term(0) if low == -oo else 0, 0
             first = 1 if low == -oo else int(low)
-            for i in range(first, first + 5000):
+            for i in range(first, first + (5000 if self.exact else 200)):
                 new = term(i) + term(-i) if low == -oo else term(i)
                 total += new
                 small = small + 1 if abs(new) < self.of.eps else 0
