@@ -97,11 +97,6 @@ def show(*names: str) -> None:
         print(DERIVATIONS[name].markdown(known.get(name)))
 
 
-def mutants_caught() -> int:
-    """How many wrong lines were rejected, by kernel and worlds each."""
-    return sum(row.kernel for row in record.rows(DERIVATIONS))
-
-
 def axioms() -> list[tuple[str, str, str]]:
     """The table of axioms: name, what it says, and what rests on it.
 
@@ -138,6 +133,5 @@ __all__ = [
     "Derivation",
     "Step",
     "axioms",
-    "mutants_caught",
     "show",
 ]

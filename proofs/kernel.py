@@ -196,7 +196,7 @@ def canonical(expr: Basic) -> Basic:
     if expr.is_Pow and expr.base.is_Rational and expr.exp.is_Add:
         return rational(Mul(*(expr.base**a for a in expr.exp.args)))
     if expr.is_Add or expr.is_Mul or expr.is_Pow:
-        return rational(expr.func(*map(canonical, expr.args)))
+        return rational(_arithmetic(expr))
     if isinstance(expr, Vector):  # its name says nothing
         return Vector(Symbol("v"), canonical(expr.args[1]))
     if isinstance(expr, cos):  # an even function
@@ -205,6 +205,17 @@ def canonical(expr: Basic) -> Basic:
     if not expr.args or isinstance(expr, (Indexed, IndexedBase)):
         return expr
     return expr.func(*map(canonical, expr.args))
+
+
+def _arithmetic(expr: Expr) -> Expr:
+    """Sums, products and powers, with canonical parts."""
+    if expr.is_Add or expr.is_Mul:
+        return expr.func(*map(_arithmetic, expr.args))
+    if expr.is_Pow and expr.exp.is_Integer:
+        return _arithmetic(expr.base) ** expr.exp
+    if expr.is_Pow and not (expr.base.is_Rational and expr.exp.is_Add):
+        return canonical(expr.base) ** canonical(expr.exp)
+    return canonical(expr)
 
 
 def _renamed(inside: list[Any], variable: Basic) -> tuple[Any, ...]:
@@ -332,8 +343,9 @@ class Argument:
             return all(self._where(a, density) for a in _bases(expr))
         if isinstance(expr, Sum):
             return self._where(expr.function, density)
-        if isinstance(density, Derivative) and density.expr == expr:
-            return True  # where it vanishes it is least, so its slope is 0
+        for part in Mul.make_args(density):
+            if isinstance(part, Derivative) and part.expr == expr:
+                return True  # where it vanishes it is least: its slope is 0
         inner = _factor_of(density, expr)
         if self._positive(expr) or expr in (density, inner):
             return True
@@ -536,8 +548,10 @@ def rewrite(
         parts, rest = expr.args, ()
         if isinstance(expr, Expectation):
             parts, rest = expr.args[:1], expr.args[1:]
-        args = (rewrite(name, a, argument, (*under, *rest[:1])) for a in parts)
-        expr = expr.func(*args, *rest)
+        inside = (*under, *rest[:1])
+        args = tuple(rewrite(name, a, argument, inside) for a in parts)
+        if args != parts:
+            expr = expr.func(*args, *rest)
     found = RULES[name].node(expr, argument, under)
     return expr if found is None else found
 
@@ -600,6 +614,10 @@ def turned(expr: Expr, rules: list[str], a: Argument) -> Expr:
     """A line after the rules, in their order."""
     for name in rules:
         if name in a.uses:
+            if a.uses[name].lemma.relation != "=":
+                raise Unproved(
+                    f"`{name}` is an inequality, and no equation follows"
+                )
             expr = a.uses[name].inside(expr, a)
         elif name in RULES:
             expr = rewrite(name, expr, a)
@@ -651,13 +669,16 @@ def same(before: Expr, after: Expr, rules: list[str], a: Argument) -> None:
     """Raises Unproved unless the rules turn one line into the other.
 
     They may be applied to the line above, to the line below, to both, or to
-    the difference, where its expectations are merged into one.
+    the difference, where its expectations are merged into one if not all of
+    them are known to be finite.
     """
-    fault = "the rules do not lead from the line above to this one"
+    fault = unequal = "the rules do not lead from the line above to this one"
     ways: list[Any] = [(rules, []), ([], rules), (rules, rules)]
     if "linearity" in rules:
         ways.append((None, rules))
     for one, two in ways:
+        if one is None and fault == unequal:
+            break
         trial = replace(a, rests=set(), needed=[])
         try:
             if one is None:
@@ -668,8 +689,7 @@ def same(before: Expr, after: Expr, rules: list[str], a: Argument) -> None:
                     _side(e, r, trial)
                     for e, r in ((before, one), (after, two))
                 ]
-            left, right = map(canonical, values)
-            if left == right or rational(left - right) == 0:
+            if len(set(map(canonical, values))) == 1:
                 a.rests |= trial.rests
                 a.needed += trial.needed
                 return

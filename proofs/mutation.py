@@ -4,15 +4,17 @@ A mutant of a line differs from it in one place: a sign, a factor of two, a
 dropped term or factor, an exponent, a number, a symbol, an entry or a
 density. The kernel alone must reject it where the line stands, and so must
 the worlds alone. A mutant with the same value is no mistake: it is set
-aside, but only if sympy proves it equal to the line.
+aside, but only if the kernel proves it equal to the line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sympy import (
+    Add,
     Derivative,
     Expr,
     I,
@@ -21,13 +23,15 @@ from sympy import (
     Integral,
     Product,
     Sum,
+    factor,
     nan,
+    oo,
     zoo,
 )
 from sympy.core.basic import Basic
 from sympy.core.containers import Tuple
 
-from proofs import exact, kernel, numeric
+from proofs import kernel, numeric
 from proofs.derivation import Derivation, Step
 from proofs.vocabulary import (
     KL,
@@ -122,13 +126,17 @@ class Trial:
     def where(self) -> str:
         return f"{self.derivation.name}, {self.step.rule}, {self.part}"
 
-    def outcomes(self) -> Iterator[tuple[Expr, bool, str]]:
-        """Every mutant, whether the kernel rejects it, what worlds say."""
+    def outcomes(self) -> Iterator[tuple[Expr, bool, bool, bool]]:
+        """Every mutant; whether kernel and worlds catch it; whether it is
+        equal to the line."""
         argument = self.step.argument(
             self.derivation.assumes, self.derivation.model
         )
         for mutant in mutants(self.expr):
-            yield mutant, self.rejects(mutant, argument), self.outcome(mutant)
+            rejected = self.rejects(mutant, argument)
+            caught = self.caught(mutant)
+            equal = not caught and (not rejected or self.proved(mutant))
+            yield mutant, rejected, caught, equal
 
     def rejects(self, mutant: Expr, argument: kernel.Argument) -> bool:
         """Whether the kernel refuses the line."""
@@ -137,65 +145,107 @@ class Trial:
             before = mutant
         else:
             step = replace(step, **{self.part: mutant})
-        try:
-            kernel.holds(before, step, argument)
-        except BROKEN:
-            return True
-        return False
+        return _refused(before, step, argument)
 
-    def outcome(self, mutant: Expr) -> str:
-        """Whether the worlds catch it, or it is equal, or survives."""
-        if _rearranged(mutant, self.expr):
-            return "equal"
-        if any(self.differs(mutant, world) for world in self.worlds):
-            return "caught"
-        if all(_proved(mutant, self.expr, world) for world in self.worlds):
-            return "equal"
-        if any(self.disagrees(mutant, world) for world in self.worlds):
-            return "caught"
-        return "survived"
+    def proved(self, mutant: Expr) -> bool:
+        """Whether the kernel leads from the line to the mutant.
 
-    def differs(self, mutant: Expr, world: World) -> bool:
-        """Whether machine precision tells that the line is wrong."""
-        try:
-            value = interpret(mutant, world)
-        except BROKEN:
-            return True
-        expected = interpret(self.expected, world)
-        return value.has(I, nan, zoo) or any(
-            numeric.differ(value, expected, seed, world.wide)
-            for seed in (1, 2)
+        It may apply the rules of the derivation up to the line or from there
+        on, and cite the rest of it.
+        """
+        whole, i = self.derivation, self.derivation.steps.index(self.step)
+        later = whole.steps[i + (self.part != "before") :]
+        lines = (self.expr, *(step.expr for step in later))
+        uses = {k: v for s in whole.steps for k, v in s.uses.items()}
+        ways = ["algebra", "mass one", "normal density", "change of variables"]
+        ways.append(", ".join(step.rule for step in whole.steps[i::-1]))
+        for j, line in enumerate(lines):
+            way = [step.rule for step in later[:j]]
+            rest = replace(whole, start=line, steps=later[j:])
+            if rest.steps and rest.relation == "=":
+                uses[f"rest {j}"] = kernel.Use(rest)
+                way += ["linearity", f"rest {j}"]
+            for first in ([], ["chain rule"], ["linearity"]):
+                ways.append(", ".join([*first, *way]))
+        steps = [
+            Step(line, way, uses=uses)
+            for line in {mutant, _backwards(mutant), _by_parity(mutant)}
+            for way in ways
+            if way
+        ]
+        return not all(
+            _refused(self.expr, s, s.argument(whole.assumes, whole.model))
+            for s in steps
         )
 
-    def disagrees(self, mutant: Expr, world: World) -> bool:
-        """Whether thirty digits tell that the line is wrong."""
-        values = interpret(mutant, world), interpret(self.expected, world)
-        try:
-            return not all(
-                numeric.agree(*values, seed, world.wide)
-                for seed in world.seeds
+    def caught(self, mutant: Expr) -> bool:
+        """Whether numbers tell, in some world, that the line is wrong."""
+        return any(
+            _wrong(mutant, self.expected, world, differ)
+            for differ in (_differ, _disagree)
+            for world in self.worlds
+        )
+
+
+def _backwards(expr: Expr) -> Expr:
+    """Sums over all integers in the opposite order."""
+    return expr.replace(
+        lambda e: isinstance(e, Sum) and e.limits[0][1] == -oo,
+        lambda e: Sum(
+            e.function.xreplace({e.limits[0][0]: -e.limits[0][0]}), *e.limits
+        ),
+    )
+
+
+def _by_parity(expr: Expr) -> Expr:
+    """Powers of negative numbers with whole exponents, by their parity."""
+
+    def turned(base: Expr, power: Expr) -> Expr:
+        if base != -1:
+            return (-base) ** power
+        parts = [a.as_coeff_Mul() for a in Add.make_args(power)]
+        return base ** Add(*(c % 2 * rest for c, rest in parts))
+
+    return expr.replace(
+        lambda e: (
+            e.is_Pow
+            and e.exp.is_integer
+            and (
+                e.base == -1 or (e.base.is_negative and factor(e.exp).is_even)
             )
-        except ArithmeticError:
-            return True
+        ),
+        lambda e: turned(*e.args),
+    )
 
 
-def _rearranged(a: Expr, b: Expr) -> bool:
-    """Whether two lines are the same by arithmetic alone."""
-    argument = kernel.Argument()
+def _refused(before: Expr, step: Step, argument: kernel.Argument) -> bool:
     try:
-        one, two = (
-            kernel.canonical(kernel.plain(e, argument)) for e in (a, b)
-        )
-        return one == two
+        kernel.holds(before, step, argument)
     except BROKEN:
-        return False
+        return True
+    return False
 
 
-def _proved(a: Expr, b: Expr, world: World) -> bool:
+def _wrong(mutant: Expr, expected: Expr, world: World, differ: Any) -> bool:
     try:
-        return exact.equal(world.exact(a), world.exact(b))
-    except MEANINGLESS:
-        return False  # sympy finds no value, so it proves nothing
+        return bool(differ(interpret(mutant, world), expected, world))
+    except BROKEN:
+        return True
+
+
+def _differ(value: Expr, expected: Expr, world: World) -> bool:
+    """By machine precision, which tells most of them."""
+    return value.has(I, nan, zoo) or any(
+        numeric.differ(value, interpret(expected, world), seed, world.wide)
+        for seed in world.seeds
+    )
+
+
+def _disagree(value: Expr, expected: Expr, world: World) -> bool:
+    """By thirty digits, at one point."""
+    return not numeric.agree(
+        value, interpret(expected, world), world.seeds[0], world.wide
+    )
 
 
 def trials(derivation: Derivation) -> Iterator[Trial]:
@@ -227,16 +277,13 @@ def mutate(derivation: Derivation) -> Tally:
     """Puts every mutant of every line on trial, before both judges."""
     tally = Tally()
     for trial in trials(derivation):
-        for mutant, rejected, outcome in trial.outcomes():
-            tally.equal += outcome == "equal"
-            if outcome == "equal":
+        for mutant, rejected, caught, equal in trial.outcomes():
+            if equal:
+                tally.equal += 1
                 continue
             tally.kernel += rejected
-            tally.worlds += outcome == "caught"
-            for judge, caught in (
-                ("kernel", rejected),
-                ("worlds", outcome == "caught"),
-            ):
-                if not caught:
+            tally.worlds += caught
+            for judge, seen in (("kernel", rejected), ("worlds", caught)):
+                if not seen:
                     tally.missed += (f"{judge}: {trial.where}: {mutant}",)
     return tally

@@ -33,6 +33,7 @@ from sympy import (
     together,
 )  # fmt: skip
 from sympy.core.basic import Basic
+from sympy.core.containers import Tuple
 
 from proofs.exact import rational
 from proofs.kernel import (
@@ -106,11 +107,16 @@ def _mass(e: Expr, a: Argument, under: Any) -> Expr | None:
         body, density, variable = e.args
         if variable not in free(body) and _is_density(density, variable):
             return body
-    if isinstance(e, Over):
-        constant, body = split(e.args[0], e.args[1])
-        if _is_density(body, e.args[1]):
+    if isinstance(e, Over) or _over_the_line(e):
+        variable = e.variables[0] if isinstance(e, Integral) else e.args[1]
+        constant, body = split(e.args[0], variable)
+        if _is_density(body, variable):
             return constant
     return None
+
+
+def _over_the_line(e: Expr) -> bool:
+    return isinstance(e, Integral) and [b for _, *b in e.limits] == [[-oo, oo]]
 
 
 def _is_density(e: Expr, variable: Basic) -> bool:
@@ -131,7 +137,7 @@ def _is_density(e: Expr, variable: Basic) -> bool:
         wrapped = variable == theta and ends == [-oo, oo]
         return wrapped and _is_density(e.function, turned)
     normal = isinstance(e, (Normal, DiagonalNormal))
-    return normal and e.args[0] == variable
+    return normal and e.args[0] in (variable, -variable)
 
 
 @rule("expectation", "An expectation under a density is the integral against"
@@ -253,9 +259,12 @@ def _normal(e: Expr, a: Argument, under: Any) -> Expr | None:
     return None
 
 
-@rule("change of variables", "An integral over the line, or over D of them,"
-      " may be taken over epsilon with z = mu + sigma epsilon, sigma > 0, and"
-      " a factor sigma for every variable.")  # fmt: skip
+@rule(
+    "change of variables",
+    "An integral over the line, or over D of them,"
+    " may be taken over epsilon with z = mu + sigma epsilon, sigma > 0, and"
+    " a factor sigma for every variable; noise may turn its sign.",
+)
 def _change(e: Expr, a: Argument, under: Any) -> Expr | None:
     if isinstance(e, Over):
         body, v = e.args
@@ -272,6 +281,8 @@ def _change(e: Expr, a: Argument, under: Any) -> Expr | None:
                 return Over(moved_body * deviation, epsilon)
     if isinstance(e, Sum) and isinstance(e.function, Integral):
         return _shifted(e)
+    if isinstance(e, Expectation) and e.args[1] == Normal(e.args[2], 0, 1):
+        return e.func(e.args[0].xreplace({e.args[2]: -e.args[2]}), *e.args[1:])
     return None
 
 
@@ -336,12 +347,18 @@ def _moments(e: Expr, a: Argument, under: Any) -> Expr | None:
 @rule("Gaussian tails", "Powers are integrable under a normal density, and a"
       " power times the density vanishes at infinity.")  # fmt: skip
 def _tails(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, Boundary):
-        body, v = e.args
-        _, inner = split(body / Normal(v, 0, 1), v)
-        if polynomial(inner, v):
-            return Integer(0)
-    return None
+    if not isinstance(e, Boundary):
+        return None
+    body, v = e.args
+    normals = [q for q in Mul.make_args(body) if isinstance(q, Normal)]
+    if len(normals) == 1:
+        at, *others = normals[0].args
+        slope = at.diff(v)
+        if slope.is_nonzero and v not in free(Tuple(slope, *others)):
+            base, power = split(body / normals[0], v)[1].as_base_exp()
+            simple = polynomial(base, v) and v not in free(power)
+            return Integer(0) if simple else None
+    return None if v in free(body) else Integer(0)
 
 
 @rule("fundamental theorem", "The integral of a derivative is the difference"
@@ -398,7 +415,11 @@ def _chain(e: Expr, a: Argument, under: Any) -> Expr | None:
         inner = Sum(by_entry * _by_weight(at), (d, 1, D))
         return inner + TestFunction(found.args[0], phi)
     if found.has(Density, TestFunction):
-        return None if v in free(found) else Integer(0)
+        constant, rest = split(found, v)
+        if constant == 1 or rest == 1:
+            return Integer(0) if rest == 1 else None
+        inside = Derivative(rest, v)
+        return constant * (_chain(inside, a, under) or inside)
     return found.diff(v)
 
 

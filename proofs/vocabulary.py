@@ -301,6 +301,8 @@ class DiagonalNormal(Term):
     def meaning(self, world: World) -> Expr:
         at, mean, deviation = self.args
         number = world.size(D)
+        if not entry(deviation, 1).is_positive:
+            raise ValueError(f"the deviation {deviation} is not positive")
         gap = Matrix(
             [entry(at, i) - entry(mean, i) for i in range(1, number + 1)]
         )
@@ -361,6 +363,11 @@ class Expectation(Term):
 
     def meaning(self, world: World) -> Expr:
         body, density, variable = self.args
+        normal = isinstance(density, (Normal, DiagonalNormal))
+        if not isinstance(density, (Term, Product)) or (
+            normal and density.args[0] != variable
+        ):
+            raise ValueError(f"{density} is no density of {variable}")
         return Over(density * body, variable)
 
     def _eval_is_nonnegative(self) -> bool | None:

@@ -2,15 +2,7 @@
 
 from sympy import Integral, Sum, Symbol, cos, log, oo, pi
 
-from proofs.circle import (
-    CIRCLE,
-    HARMONICS,
-    ONE_IMAGE,
-    SERIES,
-    TRIGONOMETRIC,
-    rho,
-    wrapped,
-)
+from proofs.circle import CIRCLE, rho, wrapped
 from proofs.derivation import Derivation, Step
 from proofs.kernel import Cited, Use, assume
 from proofs.vocabulary import (
@@ -148,7 +140,7 @@ FOURIER = Derivation(
             uses={"moments of cosines": Use(MOMENTS)},
         ),
     ),
-    worlds=HARMONICS,
+    worlds=(CIRCLE,),
 )
 
 y, r = Symbol("y", real=True), Symbol("r", positive=True)
@@ -242,7 +234,7 @@ LOG_DENSITY = Derivation(
             uses={"geometric series": Use(GEOMETRIC)},
         ),
     ),
-    worlds=(SERIES,),
+    worlds=(CIRCLE,),
 )
 
 mean_wave = Expectation(wave(theta, k), f, theta)
@@ -283,7 +275,7 @@ EXACT_KL = Derivation(
             uses={"moments of cosines": Use(MOMENTS, {n: k})},
         ),
     ),
-    worlds=(SERIES,),
+    worlds=(CIRCLE,),
 )
 
 one = Let(Symbol(r"g_{k}(\theta)", positive=True), image(theta))
@@ -323,19 +315,16 @@ KL_BOUND = Derivation(
         Step(
             Expectation(log(times(2, pi, f)), f, theta),
             "definition",
-            worlds=(SERIES,),
         ),
         Step(
             over_images(log(times(2, pi, f))),
             "expectation, Fubini",
-            worlds=(TRIGONOMETRIC,),
         ),
         Step(
             over_images(log(times(2, pi, one))),
             "logarithm",
             relation=">=",
             gap=over_images(log(Ratio(f, one))),
-            worlds=(ONE_IMAGE,),
         ),
         Step(
             Expectation(log(times(2, pi, straight)), straight, t),
