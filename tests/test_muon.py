@@ -56,15 +56,15 @@ def test_the_size_of_a_matrix_does_not_matter():
 
 
 def test_a_step_is_what_its_docstring_says():
-    (w,), lr, decay, mu = matrices(1, 6), 0.1, 0.3, 0.95
+    (w,), lr, decay, mu, rms = matrices(1, 6), 0.1, 0.3, 0.95, 0.4
     gradients = [matrices(1, 6, seed) for seed in (1, 2, 3)]
-    (found,) = moved([w], gradients, weight_decay=decay)
+    (found,) = moved([w], gradients, weight_decay=decay, rms=rms)
     m = torch.zeros_like(w)
     for (g,) in gradients:
         m = mu * m + (1 - mu) * g
         u = mu * m + (1 - mu) * g
         step = orthogonalize(u.unsqueeze(0), torch.float64)[0]
-        w = (1 - lr * decay) * w - 0.2 * lr * 6**0.5 * step
+        w = (1 - lr * decay) * w - lr * rms * 6**0.5 * step
     torch.testing.assert_close(found, w)
 
 

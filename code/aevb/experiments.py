@@ -68,8 +68,8 @@ BRIEF_TORUS = {"epochs": 20, "pairs": 20}
 BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
 PLANE: dict[str, Any] = {"epochs": 50, "batch_size": 1024, "optimizer": "muon"}
-PLANE |= {"lr": 1.2e-2, "ema": 0.995, "hidden_dims": (192, 192, 192, 4)}
-PLANE |= {"beta2": 0.95, "deformed": 0.05}
+PLANE |= {"lr": 6.4e-3, "muon_rms": 0.5, "beta2": 0.95, "weight_decay": 0.15}
+PLANE |= {"ema": 0.995, "hidden_dims": (192, 192, 192, 4), "deformed": 0.1}
 PLANE |= {"importance_samples": 25}  # its integral is computed as well
 
 # the longest come first, so that several at once end together
@@ -80,26 +80,28 @@ EXPERIMENTS: dict[str, Experiment] = {
             epochs=60,
             batch_size=1024,
             optimizer="muon",
-            lr=8e-3,
-            weight_decay=0.4,
+            lr=1e-2,
+            beta2=0.95,
+            weight_decay=0.3,
             ema=0.996,
             hidden_dims=(192, 192, 192, 192, 80),
             decoder_dims=(192,) * 7,
             bilinear=True,
-            deformed=0.2,
+            deformed=0.1,
             importance_samples=100,
         ),
         BRIEF_VAE,
         gpu={
             "epochs": 350,
             "threads": 2,
+            "lr": 8e-3,
             "weight_decay": 0.15,
             "deformed": 0.7,
             "hidden_dims": (256, 256, 256, 256, 80),
             "decoder_dims": (256,) * 11,
             "importance_samples": 5000,
         },
-        cost=950.0,
+        cost=830.0,
     ),
     "vae_exact": Experiment(
         "aevb.exact:ExactTask",
@@ -112,14 +114,14 @@ EXPERIMENTS: dict[str, Experiment] = {
         "aevb.tasks:VAETask",
         VAEConfig(**PLANE),
         BRIEF_VAE,
-        cost=320.0,
+        cost=350.0,
         latents=(2,),
     ),
     "vae_sgvb": Experiment(
         "aevb.tasks:VAETask",
         VAEConfig(**PLANE, estimator="sgvb"),
         BRIEF_VAE,
-        cost=320.0,
+        cost=350.0,
         latents=(2,),
     ),
     "ae": Experiment(

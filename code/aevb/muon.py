@@ -3,11 +3,12 @@ r"""Muon: steps that move a matrix alike in all of its directions.
 For a square matrix W with gradient G,
 
     M <- mu M + (1 - mu) G,        U = mu M + (1 - mu) G,
-    W <- (1 - eta lambda) W - 0.2 eta sqrt(n) orth(U),
+    W <- (1 - eta lambda) W - eta rho sqrt(n) orth(U),
 
 where orth(U) = U (U^T U)^(-1/2) is U with all its singular values set to 1
-(Jordan et al. 2024). The factor of sqrt(n) gives a step the size of AdamW's
-(Liu et al. 2025, section 2.2), so that one learning rate eta serves both.
+(Jordan et al. 2024). The root mean square of the entries of a step is eta rho,
+and with rho = 0.2 about that of AdamW's steps (Liu et al. 2025, section 2.2),
+so that one learning rate eta serves both.
 
 `torch.optim.Muon` multiplies in bfloat16 whatever the hardware, which on a
 processor without such products (AVX2) takes tens of times as long as float32;
@@ -66,6 +67,7 @@ class Muon(torch.optim.Optimizer):
         lr: eta.
         weight_decay: lambda, decoupled.
         momentum: mu.
+        rms: rho.
         dtype: precision of the products.
 
     Raises:
@@ -78,6 +80,7 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         weight_decay: float = 0.0,
         momentum: float = 0.95,
+        rms: float = 0.2,
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         by_width: dict[int, list[Tensor]] = {}
@@ -90,6 +93,7 @@ class Muon(torch.optim.Optimizer):
             "lr": lr,
             "weight_decay": weight_decay,
             "momentum": momentum,
+            "rms": rms,
         }
         super().__init__([{"params": w} for w in by_width.values()], defaults)
         self.dtype = dtype
@@ -120,5 +124,5 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_add_(
                 weights,
                 [m.view_as(w) for m, w in zip(moves, weights, strict=True)],
-                alpha=-0.2 * group["lr"] * width**0.5,
+                alpha=-group["lr"] * group["rms"] * width**0.5,
             )

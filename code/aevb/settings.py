@@ -47,6 +47,8 @@ class Config(BaseModel):
     """Share of the run over which the rate rises."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """What moves the matrices of residual blocks; AdamW moves the rest."""
+    muon_rms: float = Field(default=0.2, gt=0)
+    """Root mean square of Muon's steps over the rate; AdamW's is near 0.2."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay of the matrices."""
     beta2: float = Field(default=0.99, gt=0, lt=1)

@@ -149,8 +149,14 @@ def optimizers(
     )
     if not chosen:
         return [adamw]
-    dtype = product_type(device, config.precision)
-    return [adamw, Muon(chosen, config.lr, config.weight_decay, dtype=dtype)]
+    muon = Muon(
+        chosen,
+        config.lr,
+        config.weight_decay,
+        rms=config.muon_rms,
+        dtype=product_type(device, config.precision),
+    )
+    return [adamw, muon]
 
 
 def generator_states(device: torch.device) -> dict[str, Tensor]:
