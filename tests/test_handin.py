@@ -200,6 +200,12 @@ def test_the_report_of_this_repository_has_what_the_table_asks_for():
     document = Report(path, path.read_bytes())
     want = checks.Wanted(document, "kerberos", HASH, "")
     assert list(checks.sections(want, document)) == []
+    text = path.read_text("utf-8")
+    for question in QUESTIONS[1:]:
+        answer = text.partition(f"{{#sec-p{letters(question.name)}}}")[2]
+        answer = answer.partition("{#sec-")[0]
+        code = [word for word in question.words if word.endswith("(")]
+        assert all(word in answer for word in code)
     (fault,) = checks.fields(want, document)
     assert checks.PLACEHOLDER in fault
     sources = [path, *(ROOT / "code" / "aevb").rglob("*.py")]

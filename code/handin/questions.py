@@ -30,10 +30,10 @@ QUESTIONS = (
         "fig-vae-reconstructions fig-vae-grid",
     ),
     Question("4(a)", "fig-torus-reconstruction"),
-    Question("4(b)", "fig-torus-plain"),
+    Question("4(b)", "fig-torus-plain", ("def interpolate(",)),
     Question(  # optional in the problem set, answered here
         "4(c)",
         "fig-torus-ideal fig-torus-both",
-        ("class ToroidalVAE(", "def interpolate("),
+        ("class FlatTorus(",),
     ),
 )
