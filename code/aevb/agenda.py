@@ -18,11 +18,13 @@ multiplies in bfloat16."""
 
 
 def missing() -> list[Job]:
-    """What the report needs and is not there yet."""
+    """What the report needs and is not there yet, the longest first, so that
+    several at once end together."""
     kept = {"run": runs.finished, "study": runs.measured}
     every = [("run", n) for n in experiments.EXPERIMENTS]
     every += [("study", n) for n in experiments.STUDIES]
-    return [(kind, name) for kind, name in every if kept[kind](name) is None]
+    absent = [job for job in every if kept[job[0]](job[1]) is None]
+    return sorted(absent, key=cost, reverse=True)
 
 
 def on_gpu() -> bool:
