@@ -22,9 +22,11 @@ from aevb.settings import Config
 # the models of the tests are so small that threads only wait for each other
 torch.set_num_threads(1)
 
-# where it is ignored, as in a shell's background, what the tests start would
-# not hear it
+# where they are ignored, as in a shell's background or under nohup, what the
+# tests start would not hear them
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TESTS = Path(__file__).parent
 PATIENCE = 240  # seconds; far more than is needed, for a busy machine
