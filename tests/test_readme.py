@@ -46,7 +46,8 @@ def test_every_link_leads_to_a_file(link):
         for run in ("vae_kl", "vae_sgvb")
         for metric in ("elbo", "nll", "nll_quadrature")
     ]
-    + [("vae_best", "test_elbo"), ("vae_best", "test_nll")],
+    + [("vae_best", "test_elbo"), ("vae_best", "test_nll")]
+    + [("vae_exact", "test_nll_quadrature")],
 )
 def test_every_likelihood_is_the_one_measured(run, metric):
     metrics = measured()["experiments"][run]["metrics"]
@@ -57,6 +58,18 @@ def test_every_likelihood_is_the_one_measured(run, metric):
 def test_the_long_training_is_the_one_measured(metric):
     found = results.benchmark("long_training")["metrics"][metric]
     assert shown(found) in README
+
+
+@pytest.mark.parametrize("program", ["ours", "pythae", "plain"])
+def test_the_race_is_the_one_measured(program):
+    race = results.benchmark("speed")["race"]
+    parts = []
+    for times in zip(*(row[program]["seconds"] for row in race), strict=True):
+        if None in times:
+            parts.append("not reached")
+        else:
+            parts.append(f"{min(times):.0f} to {max(times):.0f}")
+    assert f" {', '.join(parts)}" in README
 
 
 def test_the_committed_results_are_of_the_source_that_is_named():

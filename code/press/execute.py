@@ -37,9 +37,16 @@ c = get_config()
 c.InlineBackend.figure_formats = {"svg"}
 c.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 """
-# Not in the notebook: an inline string is shown as it is, not as its repr.
+# Not in the notebook: a figure that cannot be drawn is what is wrong with it,
+# and an inline string is shown as it is, not as its repr.
 _SETUP = """\
-from press.drawing import begin as _begin; _begin(); del _begin
+from IPython.core import pylabtools as _tools
+def _press_draw(figure, *, _draw=_tools.print_figure, **options):
+    try:
+        return _draw(figure, **options)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+_tools.print_figure = _press_draw
 def _press_show(value):
     from IPython.display import display
     if isinstance(value, str):

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import typst
 from PIL import Image
 
-from press.drawing import drawn
 from press.errors import PressError
 from press.reader import Chunk
 
@@ -50,13 +49,12 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
         png = base64.b64decode(bundle["image/png"])
         width = Image.open(io.BytesIO(png)).width / DPI
         return Picture(".png", png, width, png)
-    svg = _short(drawn(bundle["image/svg+xml"]).encode())
+    svg = _short(bundle["image/svg+xml"].encode())
     found = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', svg)
     if not found:
-        reason = svg.decode() or "its process ended"
         raise PressError(
             f"{chunk.place}: the figure of the chunk `{chunk.label}` cannot "
-            f"be drawn: {reason}"
+            f"be drawn: {svg.decode()}"
         )
     width = float(found[1]) / 72
     small = _drawn(svg, NOTEBOOK_DPI)
