@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.utils import ensure_event_loop
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
@@ -168,7 +169,9 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
             try:
                 yield client
             except KeyboardInterrupt:
-                # a kernel that is asked to end says more than one line
+                # a kernel that is asked to end says more than one line, and
+                # so does the client's task that finds it dead
+                ensure_event_loop().set_exception_handler(lambda *_: None)
                 manager: Any = client.km
                 manager.provisioner.process.kill()
                 raise
