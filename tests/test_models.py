@@ -145,13 +145,22 @@ def test_an_empty_batch_gives_empty_outputs(vae):
 def test_faults_are_named(vae):
     with pytest.raises(ValueError, match="must end in an even number"):
         VAE(12, [8, 3])
-    with pytest.raises(ValueError, match="takes 12 values a row, not 13"):
+    with pytest.raises(ValueError, match=r"\(B, 12\), not \(2, 13\)"):
         vae(torch.ones(2, 13))
+    pixels = torch.ones(2, 12, dtype=torch.uint8)
+    for model in (vae, AE(12, [8, 2])):
+        with pytest.raises(TypeError, match=r"\(B, 12\), not torch.uint8"):
+            model.encode(pixels)
+        with pytest.raises(ValueError, match=rf"\(B, {model.z_size}\), not"):
+            model.decode(torch.ones(2, 5))
+    with pytest.raises(TypeError, match=r"\(B, 3\), not tuple"):
+        vae.decode(vae.encode(torch.ones(2, 12)))
 
 
 COURSE = [
     models.mlp,
     models.ResidualBlock,
+    models.check_rows,
     AE,
     VAE,
     objectives.log_normal_pdf,

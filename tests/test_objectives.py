@@ -219,11 +219,21 @@ def test_an_empty_batch_is_refused(vae):
 
 
 def test_a_wrong_size_is_named(vae):
-    with pytest.raises(ValueError, match="takes 12 values a row, not 11"):
+    with pytest.raises(ValueError, match=r"\(B, 12\), not \(3, 11\)"):
         negative_elbo(vae, torch.ones(3, 11))
     for shape in ((3, 5), (4, 4), (1, 3, 4)):
-        with pytest.raises(ValueError, match=r"shape \(3, 4\) do not fit"):
+        with pytest.raises(ValueError, match=r"do not fit|\(B, 4\), not"):
             bernoulli_log_likelihood(torch.zeros(3, 4), torch.zeros(shape))
+
+
+def test_other_images_are_refused_in_one_sentence(vae):
+    grey = torch.full((3, 12), 0.5)
+    with torch.no_grad(), pytest.raises(ValueError, match="are not binary"):
+        negative_elbo(vae, grey)
+    with pytest.raises(TypeError, match="not torch.uint8"):
+        bernoulli_log_likelihood(grey, grey.to(torch.uint8))
+    with pytest.raises(UserError, match="coeff must be one number"):
+        negative_elbo(vae, torch.ones(3, 12), coeff=torch.ones(64))
 
 
 def test_nan_is_never_hidden(vae):

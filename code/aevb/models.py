@@ -10,8 +10,8 @@ encoder gives the mean and the log variance of a posterior
 its decoder the parameters of a likelihood p(x | z): for binary pixels the
 logits of independent Bernoulli variables.
 
-All networks are `mlp`, or made of it. The classes name nothing but `torch`,
-so that their source also runs where it is pasted into a notebook.
+All networks are `mlp`, or made of it. What stands here names nothing but
+`torch`, so that it also runs where it is pasted into a notebook.
 """
 
 import torch
@@ -66,6 +66,20 @@ def mlp(
     return torch.nn.Sequential(*layers)
 
 
+def check_rows(x: torch.Tensor, size: int) -> None:
+    """Refuse what is not a tensor of floats (B, size).
+
+    Raises:
+        TypeError: it is something else, or holds other numbers.
+        ValueError: its rows have another size.
+    """
+    if not (isinstance(x, torch.Tensor) and x.is_floating_point()):
+        kind = getattr(x, "dtype", type(x).__name__)
+        raise TypeError(f"expected floats (B, {size}), not {kind}")
+    if x.shape[-1:] != (size,):
+        raise ValueError(f"expected floats (B, {size}), not {tuple(x.shape)}")
+
+
 class AE(torch.nn.Module):
     """Auto-encoder of flat images, Problem 1(a).
 
@@ -77,16 +91,19 @@ class AE(torch.nn.Module):
 
     def __init__(self, input_dim: int, hidden_dims: list[int]) -> None:
         super().__init__()
+        self.input_dim, self.z_size = input_dim, hidden_dims[-1]
         dims = [input_dim, *hidden_dims]
         self.encoder = mlp(dims)
         self.decoder = mlp(dims[::-1])
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Images (B, D) to codes (B, L)."""
+        check_rows(x, self.input_dim)
         return self.encoder(x).to(x.dtype)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Codes (B, L) to pixels in (0, 1), (B, D)."""
+        check_rows(z, self.z_size)
         return torch.sigmoid(self.decoder(z).to(z.dtype))
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -109,8 +126,7 @@ class VAE(torch.nn.Module):
         bilinear: whether blocks multiply where others apply GELU.
 
     Raises:
-        ValueError: the last of `hidden_dims` is odd, or an input has not
-            `input_dim` values.
+        ValueError: the last of `hidden_dims` is odd.
     """
 
     def __init__(
@@ -138,11 +154,7 @@ class VAE(torch.nn.Module):
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, D) to posterior mean and log variance, (B, L) each."""
-        if x.shape[-1] != self.input_dim:
-            raise ValueError(
-                f"this VAE takes {self.input_dim} values a row, "
-                f"not {x.shape[-1]}"
-            )
+        check_rows(x, self.input_dim)
         mean, logvar = self.encoder(x).to(x.dtype).chunk(2, dim=-1)
         return mean, logvar
 
@@ -162,6 +174,7 @@ class VAE(torch.nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Latents (B, L) to pixel probabilities, or bare outputs."""
+        check_rows(z, self.z_size)
         output = self.decoder(z).to(z.dtype)
         return torch.sigmoid(output) if self.use_sigmoid else output
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from aevb.errors import UserError
-from aevb.models import VAE
+from aevb.models import VAE, check_rows
 
 Regularizer = Callable[[dict[str, torch.Tensor]], torch.Tensor]
 
@@ -96,13 +96,18 @@ def bernoulli_log_likelihood(
         (...).
 
     Raises:
-        ValueError: the shapes do not fit.
+        TypeError: x is no tensor of floats.
+        ValueError: the shapes do not fit; or, where no gradient is asked
+            for, so outside a training step, x is not binary.
     """
+    check_rows(x, logits.shape[-1])
     if logits.shape[logits.ndim - x.ndim :] != x.shape:
         raise ValueError(
             f"logits of shape {tuple(logits.shape)} do not fit images of "
             f"shape {tuple(x.shape)}"
         )
+    if not (torch.is_grad_enabled() or ((x == 0) | (x == 1)).all()):
+        raise ValueError("the images are not binary; use data.binarize first")
     return -torch.nn.functional.binary_cross_entropy_with_logits(
         logits.to(x.dtype), x.expand_as(logits), reduction="none"
     ).sum(dim=-1)
@@ -129,10 +134,13 @@ def negative_elbo(
         dict of 0-d means over the batch: loss, rate, distortion (nats).
 
     Raises:
-        UserError: the batch is empty.
+        UserError: the batch is empty, or `coeff` is more than one number.
+        TypeError, ValueError: those of `bernoulli_log_likelihood`.
     """
     if len(x) == 0:
         raise UserError("the batch is empty; give at least one image")
+    if getattr(coeff, "ndim", 0):
+        raise UserError("coeff must be one number")
     mean, logvar = model.encode(x)
     z = model.reparameterize(mean, logvar)
     output = {"z": z, "mean": mean, "logvar": logvar}
