@@ -230,7 +230,7 @@ def test_other_images_are_refused_in_one_sentence(vae):
     grey = torch.full((3, 12), 0.5)
     with torch.no_grad(), pytest.raises(ValueError, match="are not binary"):
         negative_elbo(vae, grey)
-    with pytest.raises(TypeError, match="not torch.uint8"):
+    with pytest.raises(TypeError, match=r"not torch\.uint8"):
         bernoulli_log_likelihood(grey, grey.to(torch.uint8))
     with pytest.raises(UserError, match="coeff must be one number"):
         negative_elbo(vae, torch.ones(3, 12), coeff=torch.ones(64))
