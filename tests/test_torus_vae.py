@@ -385,3 +385,11 @@ def test_codes_are_angles():
 def test_bad_settings_are_refused_by_name(fields, message):
     with pytest.raises(UserError, match=message):
         TorusConfig(**fields)
+
+
+def test_a_code_that_is_no_torus_has_its_measures_all_the_same():
+    """The report quotes them, whatever the settings."""
+    twice = Exact(Torus(), ((2, 0), (0, 2)))
+    found = TorusTask(TorusConfig(pairs=5)).evaluate(twice)
+    assert found["winding_determinant"].value == 4
+    assert {"area", "modulus", "shortest_ratio_mean"} <= found.keys()

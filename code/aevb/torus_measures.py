@@ -19,6 +19,7 @@ from aevb import geometry
 from aevb.distributions import TAU
 from aevb.evaluation import Estimate
 from aevb.geometry import Chart, length
+from aevb.spaces import FlatTorus
 from aevb.torus import FRESH_SEED, Torus
 
 LATTICE, LANDMARKS = 30_000, 1200
@@ -47,7 +48,7 @@ def evaluate(
     """
     turns, families = winding(model, torus), {"path": paths}
     found = distances(model, torus, cloud, paths) | turns
-    if abs(turns["winding_determinant"].value) == 1:
+    if isinstance(model.space, FlatTorus):
         first = pairs[0][:CURVES], pairs[1][:CURVES]
         began = time.process_time()
         families["shortest"] = shortest(model, first)
@@ -303,9 +304,12 @@ def aligned(model: Any, torus: Torus) -> Chart:
 
     z = (u, v) W + c with the best W in GL(2, Z), the winding matrix, since
     with any other the difference to the code turns, and the mean direction
-    of that difference for c.
+    of that difference for c. Where the winding matrix is not in GL(2, Z),
+    so that no chart can be aligned, W is the identity.
     """
     turn = winding_matrix(model, torus).double()
+    if abs(turn.det()).round() != 1:
+        turn = torch.eye(2, dtype=turn.dtype)
     angles = geometry.lattice(48).flatten(0, 1)
     rest = model.code(torus.chart(angles).float()) - angles @ turn
     shift = torch.atan2(rest.sin().mean(0), rest.cos().mean(0))

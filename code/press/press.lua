@@ -308,10 +308,11 @@ local function figure(x)
   if TYPST then
     local call = '#press-figure(' .. quoted(x.identifier) .. ', '
       .. quoted(image.src) .. ', ' .. image.attributes.width .. ', '
-      .. quoted(alt) .. ')['
+      .. quoted(alt) .. (image.attributes['fig-pos'] and ', here: true' or '') .. ')['
     return pandoc.Para(pandoc.Inlines { typst(call) } .. words .. { typst ']' })
   elseif HTML then
     image.caption, image.attributes['fig-alt'] = pandoc.Inlines(Str(alt)), nil
+    image.attributes['fig-pos'] = nil
     local content = { pandoc.Plain { image } }
     local long = { pandoc.Plain(words) }
     return pandoc.Figure(content, { long = long }, { id = x.identifier })

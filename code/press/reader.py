@@ -35,6 +35,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
 _EXECUTE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("echo", "include", "warning", "code-fold"), (bool,)),
     "output": (bool, str),
+    "fig-pos": (str,),
 }
 _PRESS: dict[str, tuple[type, ...]] = {
     "chapter-name": (str,),
@@ -47,6 +48,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("label", "fig-cap", "fig-alt", "tbl-cap"), (str,)),
     **{key: _EXECUTE[key] for key in ("echo", "include", "code-fold")},
     "output": (bool, str),
+    "fig-pos": (str,),
 }
 # PyYAML raises some of these at tags that do not fit, as in `!!bool maybe`
 _YAML_FAULTS = (

@@ -54,10 +54,10 @@ def kl_check(
         _estimate(panels[0, column], k, means, errors, exact)
         _error(panels[1, column], k, abs(means - exact), draws.std().item())
         panels[0, column].set_title(MODELS[name])
-        panels[1, column].set_xlabel("samples an image, S")
+        panels[1, column].set_xlabel("samples per image, S")
         panels[1, column].set_xticks([1, 10, 100, 1000])
-    panels[0, 0].set_ylabel("KL\n(nats an image)")
-    panels[1, 0].set_ylabel("absolute difference\n(nats an image)")
+    panels[0, 0].set_ylabel("KL\n(nats per image)")
+    panels[1, 0].set_ylabel("absolute difference\n(nats per image)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     more, names = panels[1, 0].get_legend_handles_labels()
     figure.legend(
@@ -193,8 +193,8 @@ def rate_distortion(summary: Mapping[str, Any]) -> Figure:
         color=style.ORANGE,
         label="the course's objective",
     )
-    axes.set_xlabel("rate, KL(q(z|x) || p(z)) (nats an image)")
-    axes.set_ylabel("distortion, -E log p(x|z)\n(nats an image)")
+    axes.set_xlabel("rate, KL(q(z|x) || p(z)) (nats per image)")
+    axes.set_ylabel("distortion, -E log p(x|z)\n(nats per image)")
     axes.grid()
     axes.legend()
     return figure
@@ -221,7 +221,7 @@ def importance_sampling(summary: Mapping[str, Any]) -> Figure:
     axes.legend()
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("importance samples an image, S")
+    axes.set_xlabel("importance samples per image, S")
     axes.set_ylabel("NLL estimate less\nthe integral (nats)")
     axes.grid()
     return figure

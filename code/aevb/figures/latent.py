@@ -114,7 +114,7 @@ def ae_curve(history: Curves) -> Figure:
     axes.plot(epochs, history["train_loss"], "--", label="training images")
     axes.plot(epochs, history["test_loss"], label="held-out images")
     axes.set_xlabel("epoch")
-    axes.set_ylabel("mean squared error\na pixel")
+    axes.set_ylabel("mean squared error\nper pixel")
     axes.grid(axis="y")
     axes.legend()
     _settle(axes, [history["train_loss"], history["test_loss"]])
@@ -155,7 +155,7 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
         _settle(axes, drawn)
         if title == "rate" and np.min(np.concatenate(drawn)) < 0:
             axes.set_xlabel("epoch (below 0: by chance of the samples)")
-    panels[0].set_ylabel("nats an image")
+    panels[0].set_ylabel("nats per image")
     handles = [
         Line2D([], [], color=colour, label=name)
         for colour, name in zip(COLOURS, histories, strict=False)

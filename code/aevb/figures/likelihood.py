@@ -46,7 +46,7 @@ def rate_by_dimension(rates: Tensor, variances: Tensor) -> Figure:
             label=f"{use.sum()} {label}",
         )
     axes.set_xlabel("latent dimension, ordered by rate")
-    axes.set_ylabel("rate (nats an image)")
+    axes.set_ylabel("rate (nats per image)")
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     axes.legend()
