@@ -246,7 +246,7 @@ def codes_by_angle(
     """The latent codes (n, 2) of a cloud, coloured by the true angles.
 
     A row for each angle, about the axis and about the tube; a column for the
-    plane, with the codes `torn` (k, 2) that distant places share in black,
+    plane, with the codes `torn` (k, 2) that distant places share in green,
     and one for the square, whose edges with equal arrows are one.
     """
     angles = torus.angles(cloud).T.numpy()
@@ -258,7 +258,9 @@ def codes_by_angle(
                 s=3, lw=0, rasterized=True,
             )  # fmt: skip
             ax.set(aspect="equal", title=title)
-        row[0].plot(*torn.T, "o", color=BLACK, ms=1.2, rasterized=True)
+        row[0].set(xlabel="$z_1$", ylabel="$z_2$")
+        row[-1].set(xlabel="$\\theta_1$", ylabel="$\\theta_2$")
+        row[0].plot(*torn.T, "o", color="#00c853", ms=1.2, rasterized=True)
         bar = fig.colorbar(shown, ax=row, shrink=0.8, aspect=18, pad=0.01)
         bar.set_label(f"angle about the {name}")
         bar.set_ticks([-np.pi, 0, np.pi], labels=["$-\\pi$", "0", "$\\pi$"])

@@ -63,8 +63,8 @@ model: the point, A and B stay with their images.
 <strong>Notice:</strong> the codes of the auto-encoder are as far apart as
 they like, with empty ground between them that decodes to nothing in
 particular. The prior of a VAE (dashed: 1, 2 and 3 standard deviations)
-draws the codes together until they leave no gap, so that nearly every
-point, and every walk, decodes to digits.""",
+draws the codes together, so that most points inside the circles, and most
+steps of a walk, decode to something like a digit.""",
     "bound": """
 <strong>Try:</strong> take a test digit or draw one; drag the middle of the
 blue ellipse, or its two handles, or move it with the arrow keys (with Shift
@@ -80,8 +80,8 @@ leaves beyond that is the price of one network for all images.""",
 <strong>Try:</strong> move mu, sigma and the number S of samples; draw new
 noise. All estimators see the same noise.
 <strong>Notice:</strong> the Monte Carlo estimate of KL(q || p) wanders
-about the closed form inside its band of one standard error, which narrows as
-1/sqrt(S). The gradients differ more: SGVB's keeps its spread
+about the closed form, about two thirds of the time inside its band of one
+standard error, which narrows as one over the root of S. The gradients differ more: SGVB's keeps its spread
 even at mu = 0, sigma = 1, where q is the prior and the true gradient zero.
 Sticking the landing (STL) leaves the score out, and its spread vanishes
 there; far from there it can be the noisier of the two.""",
