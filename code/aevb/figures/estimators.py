@@ -142,7 +142,7 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
                 va="center",
                 color=colour,
                 fontsize=7,
-                backgroundcolor="white",
+                bbox={"facecolor": "white", "lw": 0, "pad": 0.5},
             )
             continue
         axes.errorbar(

@@ -81,8 +81,9 @@ leaves beyond that is the price of one network for all images.""",
 noise. All estimators see the same noise.
 <strong>Notice:</strong> the Monte Carlo estimate of KL(q || p) wanders
 about the closed form, about two thirds of the time inside its band of one
-standard error, which narrows as one over the root of S. The gradients differ more: SGVB's keeps its spread
-even at mu = 0, sigma = 1, where q is the prior and the true gradient zero.
+standard error, which narrows as one over the root of S. The gradients differ
+more: SGVB's keeps its spread even at mu = 0, sigma = 1, where q is the prior
+and the true gradient zero.
 Sticking the landing (STL) leaves the score out, and its spread vanishes
 there; far from there it can be the noisier of the two.""",
     "torus": """
