@@ -76,7 +76,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
         "aevb.tasks:VAETask",
         VAEConfig(
-            epochs=60,
+            epochs=55,
             batch_size=1024,
             optimizer="muon",
             lr=1e-2,
@@ -100,13 +100,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             "decoder_dims": (256,) * 11,
             "importance_samples": 5000,
         },
-        cost=1080.0,
+        cost=1000.0,
     ),
     "vae_exact": Experiment(
         "aevb.exact:ExactTask",
         ExactConfig(),
         {**BRIEF_VAE, "points": 256},
-        cost=410.0,
+        cost=330.0,
         latents=(2,),
     ),
     "vae_kl": Experiment(
@@ -165,7 +165,7 @@ STUDIES: dict[str, Study] = {
             "ema": 0.99,
         },
         {**BRIEF, "test_size": 100},
-        cost=80.0,
+        cost=60.0,
     ),
     "comparison": Study(
         "aevb.studies:comparison",
@@ -177,9 +177,9 @@ STUDIES: dict[str, Study] = {
     "importance_sampling": Study(
         "aevb.studies:importance_sampling",
         ("vae_kl",),
-        {"images": 500, "samples": (1, 10, 100, 1000), "step": 0.04},
+        {"images": 300, "samples": (1, 10, 100, 1000), "step": 0.04},
         {"images": 50, "samples": (1, 10, 100), "step": 0.1},
-        cost=60.0,
+        cost=40.0,
     ),
     "gaps": Study(
         "aevb.gaps:gaps",

@@ -175,7 +175,7 @@ class VAEConfig(MnistConfig):
 class ExactConfig(VAEConfig):
     """Settings of a VAE whose decoder is trained on log p(x) itself."""
 
-    epochs: Count = 28
+    epochs: Count = 22
     batch_size: Count = 1024
     lr: float = Field(default=1e-2, gt=0)
     optimizer: Literal["adamw", "muon"] = "muon"

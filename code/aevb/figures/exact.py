@@ -49,7 +49,7 @@ def posteriors(
             _density(axes, found["axes"][i], found["log_pxz"][i])
             for name in NORMALS:
                 _ellipses(axes, name, found[name][:, i])
-        row[0].set_title(title, loc="left")
+        row[0].set_ylabel(f"{title}\n$z_2$")
     handles = [
         Line2D([], [], color=colour, ls=line, label=label)
         for colour, line, label in NORMALS.values()
@@ -71,10 +71,9 @@ def _density(axes: Axes, coordinates: Tensor, log_pxz: Tensor) -> None:
         origin="lower",
         extent=(z1[0], z1[-1], z2[0], z2[-1]),
     )
-    axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_locator(MaxNLocator(2))
+    axes.yaxis.set_major_locator(MaxNLocator(2))
     axes.set_xlabel("$z_1$")
-    axes.set_ylabel("$z_2$", labelpad=0)
 
 
 def _ellipses(axes: Axes, name: str, q: Tensor) -> None:
