@@ -446,11 +446,15 @@ local function before(inlines)
   return pandoc.Para(head .. inlines .. { typst ']' })
 end
 
+local function display(x)
+  return x.t == 'RawInline' and x.text:match '^#press%-display' ~= nil
+end
+
 -- a paragraph cut at its formulas: each keeps the words that announce it
 local function pieces(para)
   local out, words = pandoc.Blocks {}, pandoc.Inlines {}
   for _, x in ipairs(para.content) do
-    if x.t == 'RawInline' and x.text:match '^#press%-display' then
+    if display(x) then
       if #words > 0 then
         local piece = pandoc.Para(words)
         out:insert(announces(piece) and before(words) or piece)
@@ -474,12 +478,13 @@ local function kept(list)
   local out = pandoc.Blocks {}
   for i, block in ipairs(list) do
     local next = list[i + 1] or {}
-    local code = next.t == 'CodeBlock' and next.classes[1] ~= 'text'
+    local shown = next.t == 'Para' and display(next.content[1])
+      or next.t == 'CodeBlock' and next.classes[1] ~= 'text'
       or next.t == 'Div' and next.classes[1] == 'cell'
         and (next.attributes.code == 'shown' or next.attributes.code == 'folded')
     local parts = block.t == 'Para' and pieces(block) or { block }
     local last = parts[#parts]
-    if code and announces(last) and #parts == 1 then
+    if shown and announces(last) and #parts == 1 then
       parts = { before(last.content) }
     end
     out:extend(parts)
