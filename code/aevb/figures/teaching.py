@@ -108,7 +108,7 @@ def front(
     codes: Tensor, labels: Tensor, torus: Torus, paths: Tensor
 ) -> Figure:
     """The plane of codes (N, 2) beside paths (P, steps, 3) on the torus."""
-    figure, (left, right) = style.figure(1.85, 1, 2)
+    figure, (left, right) = style.figure(2.0, 1, 2)
     latent.plane(left, codes, labels)
     surface = torus_figures.exact(torus)
     view = torus_figures.VIEWS[0]
