@@ -153,7 +153,7 @@ class Density(Term):
     }
     DEFINED: dict[str, Callable[[Basic, Basic], Expr]] = {  # noqa: RUF012
         "joint": lambda z, x: likelihood(z, x) * prior(z),
-        "evidence": lambda _, x: Over(joint(data=x), z),
+        "evidence": lambda _, x: Over(joint(z, x), z),
         "posterior": lambda z, x: joint(z, x) / evidence(x),
     }
 
@@ -161,10 +161,14 @@ class Density(Term):
         return super().__new__(cls, role, latent, data)
 
     def meaning(self, world: World) -> Expr:
+        if str(self.args[0]) in self.DEFINED:
+            return self.formula()
+        return world.density(*self.args)
+
+    def formula(self) -> Expr:
+        """A joint density, evidence or posterior by those it follows from."""
         role, latent, data = self.args
-        if str(role) in self.DEFINED:
-            return self.DEFINED[str(role)](latent, data)
-        return world.density(role, latent, data)
+        return self.DEFINED[str(role)](latent, data)
 
     def _latex(self, printer: LatexPrinter) -> str:
         role, latent, data = (printer.doprint(a) for a in self.args)
