@@ -8,7 +8,17 @@ from math import prod
 from operator import add
 from typing import Any
 
-from sympy import ZZ, Dummy, Expr, Rational, cancel, exp, powsimp, together
+from sympy import (
+    ZZ,
+    Dummy,
+    Expr,
+    Pow,
+    Rational,
+    cancel,
+    exp,
+    powsimp,
+    together,
+)
 
 
 @cache
@@ -25,7 +35,8 @@ def rational(expr: Expr) -> Expr:
 
 def _pass(expr: Expr) -> Expr:
     if expr.has(exp):
-        expr = together(powsimp(expr, combine="exp"))
+        if any(isinstance(a, (exp, Pow)) for a in _opaque(expr)):
+            expr = together(powsimp(expr, combine="exp"))
         expr = expr.replace(exp, _exponential)
     atoms = list(_opaque(expr))
     if not atoms:

@@ -55,6 +55,7 @@ from sympy.core.containers import Tuple
 
 from proofs.exact import rational
 from proofs.vocabulary import (
+    Condition,
     Density,
     DiagonalNormal,
     Expectation,
@@ -69,8 +70,6 @@ from proofs.vocabulary import (
     evidence,
     joint,
     latex,
-    likelihood,
-    prior,
     x,
     z,
 )
@@ -84,43 +83,6 @@ BINDERS = (Sum, Product, Integral)
 
 class Unproved(Exception):
     """A step that the kernel does not accept, in one sentence."""
-
-
-# --- conditions -------------------------------------------------------------
-
-PHRASES = {
-    "positive": "${} > 0$",
-    "nonnegative": r"${} \ge 0$",
-    "where": "${} > 0$ wherever ${} > 0$",
-    "finite": "${}$ is finite",
-    "dominated": r"for ${1}$ near any value ${0}$ is dominated by one"
-    " integrable function",
-    "summable": "${}$ converges absolutely",
-}
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What a rule needs or a statement assumes.
-
-    "where" (p, q) says that p > 0 wherever q > 0, almost everywhere.
-    """
-
-    kind: str
-    args: tuple[Expr, ...]
-    text: str = ""  # for the page, where the formula would be long
-
-    def __str__(self) -> str:
-        return self.text or PHRASES[self.kind].format(*map(latex, self.args))
-
-    def at(self, where: Mapping[Any, Any]) -> Condition:
-        """The condition with a substitution carried out."""
-        args = (a.xreplace(dict(where)) for a in self.args)
-        return Condition(self.kind, tuple(args))
-
-
-def assume(kind: str, *args: Expr, text: str = "") -> Condition:
-    return Condition(kind, args, text)
 
 
 # --- terms ------------------------------------------------------------------
@@ -346,11 +308,8 @@ class Argument:
         if not isinstance(expr, Density):
             return False
         role, at, data = expr.args
-        if str(role) == "joint":
-            expr = likelihood(at, data) * prior(at)
-            return self.follows("where", expr, density)
-        if str(role) == "posterior":
-            return self.follows("where", joint(at, data), density)
+        if str(role) in ("joint", "posterior"):
+            return self.follows("where", expr.formula(), density)
         here = {at: z, data: x}
         return isinstance(inner, Density) and self.assumes(
             "where", expr.xreplace(here), inner.xreplace(here)
@@ -368,21 +327,21 @@ class Argument:
             return False
         found = rewrite("independence", expr, self.rewriting())
         body, density, variable = found.args
-        if _gaussian(body, density, variable, self):
-            self.rests.add("Gaussian tails")
-            return True
+        if isinstance(density, (Normal, DiagonalNormal)):
+            rules = ["diagonal covariance", "logarithm", "normal density"]
+            body = turned(body, [*rules, "logarithm"], self.rewriting())
+            if polynomial(canonical(body), variable):
+                self.rests.add("Gaussian tails")
+                return True
         mine = self._expanded(found)
-        for c in self.assumed:
-            if c.kind == "finite" and isinstance(
-                other := plain(c.args[0], self), Expectation
+        for one, *_ in (c.args for c in self.assumed if c.kind == "finite"):
+            other = self._expanded(plain(one, self))
+            if isinstance(other, Expectation) and (
+                mine.args[1:] == other.args[1:]
             ):
-                other = self._expanded(other)
-                if mine.args[1:] == other.args[1:]:
-                    gaps = (mine.args[0] + s * other.args[0] for s in (1, -1))
-                    if any(
-                        mine.args[2] not in free(canonical(g)) for g in gaps
-                    ):
-                        return True
+                gaps = (mine.args[0] + s * other.args[0] for s in (1, -1))
+                if any(mine.args[2] not in free(canonical(g)) for g in gaps):
+                    return True
         return self._mass(expr)
 
     def _expanded(self, expr: Expr) -> Expr:
@@ -416,14 +375,6 @@ def _factor_of(density: Expr, like: Expr) -> Expr:
         if isinstance(found, Indexed):
             return factor.xreplace({index: found.indices[0]})
     return factor
-
-
-def _gaussian(body: Expr, density: Expr, v: Basic, a: Argument) -> bool:
-    """Whether the body is a polynomial and the density normal."""
-    if not isinstance(density, (Normal, DiagonalNormal)):
-        return False
-    rules = ["diagonal covariance", "logarithm", "normal density", "logarithm"]
-    return polynomial(canonical(turned(body, rules, a.rewriting())), v)
 
 
 def polynomial(body: Expr, v: Basic) -> bool:
@@ -522,18 +473,6 @@ def rewrite(
 
 
 @dataclass(frozen=True)
-class Cited:
-    """A theorem of others: stated, not proved."""
-
-    name: str
-    sentence: str
-    start: Expr
-    last: Expr
-    assumes: tuple[Condition, ...] = ()
-    relation: str = "="
-
-
-@dataclass(frozen=True)
 class Use:
     """A result that a step cites, with what stands for its letters.
 
@@ -549,8 +488,7 @@ class Use:
     def granted(self, a: Argument) -> None:
         """Its assumptions must follow from those of the step."""
         for condition in self.lemma.assumes:
-            here = condition.at(self.where)
-            a.need(here.kind, *(plain(e, a) for e in here.args))
+            a.need(condition.kind, *(self.side(e, a) for e in condition.args))
 
     def inside(self, expr: Expr, a: Argument) -> Expr:
         """The expression with the lemma's last line put for its first."""
@@ -568,19 +506,12 @@ def _replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
     return expr.func(*(_replaced(a, old, new) for a in expr.args))
 
 
-def names(text: str) -> list[str]:
-    """The rules that a step names."""
-    return text.split(", ")
-
-
 def turned(expr: Expr, rules: list[str], a: Argument) -> Expr:
     """A line after the rules, in their order."""
     for name in rules:
         if name in a.uses:
             if a.uses[name].lemma.relation != "=":
-                raise Unproved(
-                    f"`{name}` is an inequality, and no equation follows"
-                )
+                raise Unproved(f"`{name}` is an inequality, no equation")
             expr = a.uses[name].inside(expr, a)
         elif name in RULES:
             expr = rewrite(name, expr, a)
@@ -660,7 +591,7 @@ def holds(before: Expr, step: Any, a: Argument) -> None:
                 f"the kernel does not know {found}: write the line with the"
                 " objects of `proofs.vocabulary`"
             )
-    rules = names(step.rule)
+    rules = step.rule.split(", ")
     for name in rules:
         if name in a.uses:
             a.uses[name].granted(a)
@@ -762,7 +693,10 @@ def sign(gap: Expr, a: Argument, under: tuple[Expr, ...] = ()) -> list[Pair]:
             return sign(doubtful[0], a, under)
     if isinstance(gap, log) and isinstance(gap.args[0], Ratio):
         whole, part = (plain(b, a) for b in gap.args[0].args)
-        if isinstance(whole, Sum) and _term_of(part, whole):
+        if isinstance(whole, Sum) and part in (
+            whole.function.xreplace({whole.variables[0]: v})
+            for v in free(part)
+        ):
             a.need("positive", part)
             a.rests.add("one of many")
             return [NEVER]
@@ -772,11 +706,6 @@ def sign(gap: Expr, a: Argument, under: tuple[Expr, ...] = ()) -> list[Pair]:
 
 
 NEVER = (Integer(0), Integer(1))
-
-
-def _term_of(part: Expr, whole: Sum) -> bool:
-    ((index, *_),) = whole.limits
-    return part in (whole.function.xreplace({index: v}) for v in free(part))
 
 
 def _inside(e: Integral, a: Argument) -> Expr:
@@ -790,16 +719,14 @@ def _inside(e: Integral, a: Argument) -> Expr:
 
 def alike(one: Pair, two: Pair, a: Argument) -> bool:
     """Whether two equations say the same, where no side vanishes."""
-    quotients = []
-    for left, right in (one, two):
-        if right == 0:
-            quotients.append(left)
-            continue
-        rules = ["expectation", "mass one", "Bayes", "marginal density"]
-        side = turned(plain(left, a) / plain(right, a), rules, a)
-        quotients.append(canonical(side))
-    first, second = quotients
-    gaps = [plain(left - right, a) for left, right in (one, two)]
-    if 0 in (canonical(gaps[0] - gaps[1]), canonical(gaps[0] + gaps[1])):
+    first, second = (plain(left - right, a) for left, right in (one, two))
+    if 0 in (canonical(first - second), canonical(first + second)):
         return True
-    return first in (second, 1 / second) or canonical(first - second) == 0
+    if 0 in (one[1], two[1]):
+        return False
+    rules = ["expectation", "mass one", "Bayes", "marginal density"]
+    first, second = (
+        canonical(turned(plain(left, a) / plain(right, a), rules, a))
+        for left, right in (one, two)
+    )
+    return first == second or canonical(first * second) == 1

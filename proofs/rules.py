@@ -33,12 +33,10 @@ from sympy import (
     together,
 )  # fmt: skip
 from sympy.core.basic import Basic
-from sympy.core.containers import Tuple
 
 from proofs.exact import rational
 from proofs.kernel import (
     Argument,
-    Condition,
     canonical,
     free,
     plain,
@@ -51,6 +49,7 @@ from proofs.vocabulary import (
     NOISE,
     NOISES,
     Boundary,
+    Condition,
     D,
     Density,
     DiagonalNormal,
@@ -268,16 +267,14 @@ def _shifted(e: Sum) -> Expr:
     (index, *_), inner = e.limits[0], e.function
     ((v, low, high),) = inner.limits
     body = inner.function.xreplace({v: v - 2 * pi * index})
-    body = canonical(body).replace(cos, lambda b: cos(_turns(expand(b))))
+    body = canonical(body).replace(cos, lambda b: cos(_turned(b)))
     ends = (low + 2 * pi * index, high + 2 * pi * index)
     return Sum(Integral(body, (v, *ends)), *e.limits)
 
 
-def _turns(angle: Expr) -> Expr:
+def _turned(angle: Expr) -> Expr:
     """An angle without the terms that are whole turns."""
-    return Add(
-        *(t for t in Add.make_args(angle) if not (t / (2 * pi)).is_integer)
-    )
+    return Add(*(t for t in terms(angle) if not (t / (2 * pi)).is_integer))
 
 
 @rule("reparameterisation", Expectation, "Under a normal density z may be"
@@ -326,7 +323,9 @@ def _tails(e: Any, a: Argument, under: Any) -> Expr | None:
     if len(normals) == 1:
         at, *others = normals[0].args
         slope = at.diff(v)
-        if slope.is_nonzero and v not in free(Tuple(slope, *others)):
+        if slope.is_nonzero and all(
+            v not in free(e) for e in [slope, *others]
+        ):
             base, power = split(body / normals[0], v)[1].as_base_exp()
             simple = polynomial(base, v) and v not in free(power)
             return Integer(0) if simple else None
@@ -428,11 +427,8 @@ def _fubini(e: Any, a: Argument, under: Any) -> Expr | None:
     return None
 
 
-@rule(
-    "polar coordinates",
-    Integral,
-    "In the plane the area element is r dr dphi.",
-)
+@rule("polar coordinates", Integral, "In the plane the area element is"
+      " r dr dphi.")  # fmt: skip
 def _polar(e: Any, a: Argument, under: Any) -> Expr | None:
     if [ends for _, *ends in e.limits] != [[-oo, oo], [-oo, oo]]:
         return None

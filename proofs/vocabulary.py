@@ -15,6 +15,7 @@ Logarithms are natural, information is in nats.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sympy import (
@@ -102,6 +103,36 @@ class Term(Expr):
 
     def _latex(self, printer: LatexPrinter) -> str:
         raise NotImplementedError
+
+
+PHRASES = {
+    "positive": "${} > 0$",
+    "nonnegative": r"${} \ge 0$",
+    "where": "${} > 0$ wherever ${} > 0$",
+    "finite": "${}$ is finite",
+    "dominated": r"for ${1}$ near any value ${0}$ is dominated by one"
+    " integrable function",
+    "summable": "${}$ converges absolutely",
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a rule needs or a statement assumes.
+
+    "where" (p, q) says that p > 0 wherever q > 0, almost everywhere.
+    """
+
+    kind: str
+    args: tuple[Expr, ...]
+    text: str = ""  # for the page, where the formula would be long
+
+    def __str__(self) -> str:
+        return self.text or PHRASES[self.kind].format(*map(latex, self.args))
+
+
+def assume(kind: str, *args: Expr, text: str = "") -> Condition:
+    return Condition(kind, args, text)
 
 
 class Let(Term):
