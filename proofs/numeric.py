@@ -247,10 +247,8 @@ class Witness:
         end = self.value(low + 14 if high == oo else high, bound)
         half = (end - start) / 2
         nodes, weights = (
-            self._axis(name, column, bound).values
-            for name, column in zip(
-                ("nodes", "weights"), _legendre(), strict=True
-            )
+            self._axis(i, column, bound).values
+            for i, column in enumerate(_legendre())
         )
         key = (low, high, frozenset(bound.items()))
         if key not in self.axes:
@@ -274,9 +272,8 @@ class Witness:
         for i in range(first, first + (5000 if self.exact else 200), BLOCK):
             terms: Any = 0
             for sign in (1, -1) if both else (1,):
-                key = (sign, i)
                 numbers = range(sign * i, sign * (i + BLOCK), sign)
-                axis = self._axis(key, numbers, bound)
+                axis = self._axis((sign, i), numbers, bound)
                 terms = terms + self._along(body, v, axis, bound)
             for new in terms:
                 total = total + new
@@ -293,15 +290,13 @@ class Witness:
         *inner, v = expr.variables
         body = Derivative(expr.expr, *inner) if inner else expr.expr
         radius = self.number(1) / (10**5 if self.exact else 50)
-        angles = (self.number(i) / 8 for i in (1, 3, 5, 7))
-        turns = np.array([mpmath.expjpi(angle) for angle in angles])
-        if not self.exact:
-            turns = turns.astype(complex)
-        middle = self.value(v, bound)
+        angles = (mpmath.mpf(i) / 8 for i in (1, 3, 5, 7))
+        kind = object if self.exact else complex
+        turns = np.array([mpmath.expjpi(a) for a in angles], dtype=kind)
         turns = turns.reshape((-1, *(1,) * _depth(bound)))
         key = ("circle", v, frozenset(bound.items()))
         if key not in self.axes:
-            self.axes[key] = Axis(middle + radius * turns)
+            self.axes[key] = Axis(self.value(v, bound) + radius * turns)
         moved = self._along(body, v, self.axes[key], bound) / turns
         return self.real(moved.sum(axis=0)) / (4 * radius)
 
