@@ -68,7 +68,7 @@ from proofs import (
     record,
     wrapped_normal,
 )
-from proofs.derivation import Derivation, Step
+from proofs.derivation import Cited, Derivation, Step
 
 _MODULES = (
     elbo,
@@ -112,7 +112,7 @@ def axioms() -> list[tuple[str, str, str]]:
     for derivation in DERIVATIONS.values():
         for step in derivation.steps:
             for use in step.uses.values():
-                if isinstance(use.lemma, kernel.Cited):
+                if isinstance(use.lemma, Cited):
                     sentences[use.lemma.name] = use.lemma.sentence
     return [
         (

@@ -10,7 +10,7 @@ from proofs.gaussian import (
     log_ratio,
     unit_diagonal,
 )
-from proofs.kernel import Use, assume
+from proofs.kernel import Use
 from proofs.vocabulary import (
     KL,
     NOISES,
@@ -24,6 +24,7 @@ from proofs.vocabulary import (
     Ratio,
     TangentGap,
     Vector,
+    assume,
     d,
     data,
     encoder,

@@ -18,8 +18,15 @@ from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
 from proofs import kernel, rules  # noqa: F401 - importing it fills RULES
-from proofs.kernel import Argument, Condition, Use
-from proofs.vocabulary import Density, Expectation, Let, d, latex
+from proofs.kernel import Argument, Use
+from proofs.vocabulary import (
+    Condition,
+    Density,
+    Expectation,
+    Let,
+    d,
+    latex,
+)
 from proofs.worlds import LINE, MEANINGLESS, POINTS, World
 
 Relation = Literal["=", ">=", "<="]
@@ -69,12 +76,24 @@ class Step:
 
     def printed(self) -> str:
         """The rules for the page, each once."""
-        return ", ".join(dict.fromkeys(kernel.names(self.rule)))
+        return ", ".join(dict.fromkeys(self.rule.split(", ")))
 
 
 def _expr(value: Any) -> Any:
     """A whole number as sympy's; all else as it is."""
     return Integer(value) if isinstance(value, int) else value
+
+
+@dataclass(frozen=True)
+class Cited:
+    """A theorem of others: stated, not proved."""
+
+    name: str
+    sentence: str
+    start: Expr
+    last: Expr
+    assumes: tuple[Condition, ...] = ()
+    relation: Relation = "="
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from sympy import Integer, Integral, Symbol, log
 
 from proofs.derivation import Derivation, Step
-from proofs.kernel import Use, assume
+from proofs.kernel import Use
 from proofs.vocabulary import (
     KL,
     Expectation,
@@ -12,6 +12,7 @@ from proofs.vocabulary import (
     PositiveFunction,
     Ratio,
     TangentGap,
+    assume,
     encoder,
     evidence,
     joint,

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, reduce
 from math import prod
+from operator import add
 from typing import Any
 
-from sympy import ZZ, Dummy, Expr, Rational, cancel, exp, powsimp, together
+from sympy import (
+    ZZ,
+    Dummy,
+    Expr,
+    Pow,
+    Rational,
+    cancel,
+    exp,
+    powsimp,
+    together,
+)
 
 
 @cache
@@ -24,8 +35,9 @@ def rational(expr: Expr) -> Expr:
 
 def _pass(expr: Expr) -> Expr:
     if expr.has(exp):
-        expr = together(powsimp(expr, combine="exp"))
-        expr = expr.replace(exp, lambda a: exp(cancel(a)))
+        if any(isinstance(a, (exp, Pow)) for a in _opaque(expr)):
+            expr = together(powsimp(expr, combine="exp"))
+        expr = expr.replace(exp, _exponential)
     atoms = list(_opaque(expr))
     if not atoms:
         return expr
@@ -34,6 +46,11 @@ def _pass(expr: Expr) -> Expr:
     value = _element(expr, field)
     found = field.new(value.numer, value.denom).as_expr()
     return found.xreplace({_letter(a): a for a in atoms})
+
+
+@cache
+def _exponential(exponent: Expr) -> Expr:
+    return exp(cancel(exponent))
 
 
 @cache  # the same order of variables every time, and so one normal form
@@ -55,7 +72,10 @@ def _opaque(expr: Expr) -> Iterator[Expr]:
 def _element(expr: Expr, field: Any) -> Any:
     """The expression in the field, where it need not be cancelled."""
     if expr.is_Add:
-        return reduce(_sum, (_element(a, field) for a in expr.args))
+        sums: dict[Any, Any] = {}  # those of one denominator are not cancelled
+        for part in (_element(a, field) for a in expr.args):
+            sums[part.denom] = sums.get(part.denom, 0) + part.numer
+        return reduce(add, (field.raw_new(n, d) for d, n in sums.items()))
     if expr.is_Mul:
         parts = [_element(a, field) for a in expr.args]
         above, below = (
@@ -70,10 +90,3 @@ def _element(expr: Expr, field: Any) -> Any:
     if expr.is_Rational:
         return field.raw_new(*map(field.ring, (expr.p, expr.q)))
     return field.raw_new(field.ring(_letter(expr)))
-
-
-def _sum(a: Any, b: Any) -> Any:
-    """In a field; terms with one denominator need no cancelling."""
-    if a.denom == b.denom:
-        return a.field.raw_new(a.numer + b.numer, a.denom)
-    return a + b

@@ -15,7 +15,6 @@ from sympy import (
 )
 
 from proofs.derivation import Derivation, Step
-from proofs.kernel import assume
 from proofs.vocabulary import (
     NOISE,
     NOISES,
@@ -31,6 +30,7 @@ from proofs.vocabulary import (
     Ratio,
     TestFunction,
     Vector,
+    assume,
     d,
     epsilon,
     epsilons,

@@ -22,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from proofs import numeric
 from proofs.derivation import Derivation
 from proofs.mutation import mutate
 
@@ -60,6 +61,8 @@ def check(derivation: Derivation) -> Row:
     sound = not unproved
     arguments = derivation.arguments() if sound else []
     tally = mutate(derivation)
+    faults = (*unproved, *derivation.gaps())
+    numeric.forget()
     witnesses = sum(
         len(world.seeds)
         for step in derivation.steps
@@ -71,7 +74,7 @@ def check(derivation: Derivation) -> Row:
         rests=tuple(derivation.rests_on()) if sound else (),
         conditions=sum(len(set(a.needed)) for a in arguments),
         witnesses=witnesses,
-        faults=(*unproved, *derivation.gaps()),
+        faults=faults,
         kernel=tally.kernel,
         worlds=tally.worlds,
         equal=tally.equal,
@@ -99,7 +102,7 @@ def key() -> str:
     digest = hashlib.sha256()
     for path in sorted(FOLDER.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
-    for package in ("sympy", "mpmath"):
+    for package in ("sympy", "mpmath", "numpy"):
         digest.update(version(package).encode())
     return digest.hexdigest()[:16]
 

@@ -33,15 +33,12 @@ from sympy import (
     together,
 )  # fmt: skip
 from sympy.core.basic import Basic
-from sympy.core.containers import Tuple
 
 from proofs.exact import rational
 from proofs.kernel import (
     Argument,
-    Condition,
     canonical,
     free,
-    holds_where,
     plain,
     polynomial,
     rule,
@@ -52,6 +49,7 @@ from proofs.vocabulary import (
     NOISE,
     NOISES,
     Boundary,
+    Condition,
     D,
     Density,
     DiagonalNormal,
@@ -67,21 +65,15 @@ from proofs.vocabulary import (
     epsilon,
     epsilons,
     evidence,
-    joint,
-    likelihood,
     moved,
     phi,
-    prior,
     theta,
-    z,
 )  # fmt: skip
 
 
-@rule("linearity", "Expectation and integral are linear where the parts are"
-      " finite; so are sums.")  # fmt: skip
-def _linearity(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, (Expectation, Over)):
-        return None
+@rule("linearity", (Expectation, Over), "Expectation and integral are linear"
+      " where the parts are finite; so are sums.")  # fmt: skip
+def _linearity(e: Any, a: Argument, under: Any) -> Expr | None:
     body, *rest = e.args
     variable, parts, varying, sums = rest[-1], [], [], False
     for term in terms(body):
@@ -100,23 +92,21 @@ def _linearity(e: Expr, a: Argument, under: Any) -> Expr | None:
     return Add(*parts)
 
 
-@rule("mass one", "A density has mass one, and a normal one also when it is"
-      " wrapped around the circle.")  # fmt: skip
-def _mass(e: Expr, a: Argument, under: Any) -> Expr | None:
+@rule("mass one", (Expectation, Over, Integral), "A density has mass one, and"
+      " a normal one also when it is wrapped around the circle.")  # fmt: skip
+def _mass(e: Any, a: Argument, under: Any) -> Expr | None:
     if isinstance(e, Expectation):
         body, density, variable = e.args
-        if variable not in free(body) and _is_density(density, variable):
-            return body
-    if isinstance(e, Over) or _over_the_line(e):
-        variable = e.variables[0] if isinstance(e, Integral) else e.args[1]
-        constant, body = split(e.args[0], variable)
-        if _is_density(body, variable):
-            return constant
-    return None
-
-
-def _over_the_line(e: Expr) -> bool:
-    return isinstance(e, Integral) and [b for _, *b in e.limits] == [[-oo, oo]]
+        one = variable not in free(body) and _is_density(density, variable)
+        return body if one else None
+    if isinstance(e, Integral):
+        if [ends for _, *ends in e.limits] != [[-oo, oo]]:
+            return None
+        variable = e.variables[0]
+    else:
+        variable = e.args[1]
+    constant, body = split(e.args[0], variable)
+    return constant if _is_density(body, variable) else None
 
 
 def _is_density(e: Expr, variable: Basic) -> bool:
@@ -140,12 +130,10 @@ def _is_density(e: Expr, variable: Basic) -> bool:
     return normal and e.args[0] in (variable, -variable)
 
 
-@rule("expectation", "An expectation under a density is the integral against"
-      " it. To divide by the density needs that it is positive wherever the"
-      " integrand is.")  # fmt: skip
-def _expectation(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Expectation):
-        return None
+@rule("expectation", Expectation, "An expectation under a density is the"
+      " integral against it. To divide by the density needs that it is"
+      " positive wherever the integrand is.")  # fmt: skip
+def _expectation(e: Any, a: Argument, under: Any) -> Expr | None:
     body, density, variable = e.args
     inside = body * density
     if isinstance(density, Density) and 1 / density in Mul.make_args(body):
@@ -157,45 +145,38 @@ def _expectation(e: Expr, a: Argument, under: Any) -> Expr | None:
     return Over(inside, variable)
 
 
-@rule("marginal density", "The density of x is the integral of the joint"
-      " density over z.")  # fmt: skip
-def _marginal(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, Density) and str(e.args[0]) == "evidence":
-        return Over(joint(z, e.args[2]), z)
-    return None
+@rule("marginal density", Density, "The density of x is the integral of the"
+      " joint density over z.")  # fmt: skip
+def _marginal(e: Any, a: Argument, under: Any) -> Expr | None:
+    return e.formula() if str(e.args[0]) == "evidence" else None
 
 
-@rule("product rule", "The joint density is the likelihood times the prior.")
-def _product(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, Density) and str(e.args[0]) == "joint":
-        factors = likelihood(e.args[1], e.args[2]) * prior(e.args[1])
-        return plain(factors, a)
-    return None
+@rule("product rule", Density, "The joint density is the likelihood times the"
+      " prior.")  # fmt: skip
+def _product(e: Any, a: Argument, under: Any) -> Expr | None:
+    return plain(e.formula(), a) if str(e.args[0]) == "joint" else None
 
 
-@rule("Bayes", "The posterior is the joint density over p(x), where that is"
-      " positive.")  # fmt: skip
-def _bayes(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, Density) and str(e.args[0]) == "posterior":
-        _, at, data = e.args
-        if "likelihood" not in a.model:
-            a.need("positive", evidence(data))
-        return joint(at, data) / evidence(data)
-    return None
-
-
-@rule("logarithm", "The logarithm of a product of positive factors is the sum"
-      " of their logarithms; it undoes the exponential.")  # fmt: skip
-def _logarithm(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, log):
+@rule("Bayes", Density, "The posterior is the joint density over p(x), where"
+      " that is positive.")  # fmt: skip
+def _bayes(e: Any, a: Argument, under: Any) -> Expr | None:
+    if str(e.args[0]) != "posterior":
         return None
+    if "likelihood" not in a.model:
+        a.need("positive", evidence(e.args[2]))
+    return e.formula()
+
+
+@rule("logarithm", log, "The logarithm of a product of positive factors is the"
+      " sum of their logarithms; it undoes the exponential.")  # fmt: skip
+def _logarithm(e: Any, a: Argument, under: Any) -> Expr | None:
     total = Add()
     inside = e.args[0]
     if not isinstance(inside, Product):
         inside = factor(together(inside))
     for part in Mul.make_args(inside):
         base, power = part.as_base_exp()
-        holder = next((q for q in under if holds_where(a, base, q)), None)
+        holder = next((q for q in under if a.follows("where", base, q)), None)
         if holder is None:
             a.need("positive", base)
         elif base.has(Density) and base != holder:
@@ -208,19 +189,17 @@ def _logarithm(e: Expr, a: Argument, under: Any) -> Expr | None:
     return total
 
 
-@rule("reciprocal", "The logarithm of a reciprocal has the opposite sign, in"
-      " [0, oo] too.")  # fmt: skip
-def _reciprocal(e: Expr, a: Argument, under: Any) -> Expr | None:
-    quotient = isinstance(e, log) and e.args[0].as_numer_denom()[1] != 1
+@rule("reciprocal", log, "The logarithm of a reciprocal has the opposite sign,"
+      " in [0, oo] too.")  # fmt: skip
+def _reciprocal(e: Any, a: Argument, under: Any) -> Expr | None:
+    quotient = e.args[0].as_numer_denom()[1] != 1
     return -log(1 / e.args[0]) if quotient else None
 
 
-@rule("independence", "Under a product density the expectation of what"
-      " depends on one factor's variable is that under the factor"
+@rule("independence", Expectation, "Under a product density the expectation of"
+      " what depends on one factor's variable is that under the factor"
       " (Tonelli, Fubini).")  # fmt: skip
-def _independence(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Expectation):
-        return None
+def _independence(e: Any, a: Argument, under: Any) -> Expr | None:
     body, density, base = e.args
     if not isinstance(base, IndexedBase):
         return None
@@ -243,29 +222,26 @@ def _independence(e: Expr, a: Argument, under: Any) -> Expr | None:
     return found
 
 
-@rule("diagonal covariance", "A normal density with a diagonal covariance is"
-      " the product of the densities of its entries: the determinant is the"
-      " product of the diagonal, and the inverse is diagonal.")  # fmt: skip
-def _diagonal(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, DiagonalNormal) and not isinstance(e.args[0], Symbol):
-        return Product(e.factor(d), (d, 1, D))
-    return None
+@rule("diagonal covariance", DiagonalNormal, "A normal density with a diagonal"
+      " covariance is the product of the densities of its entries: the"
+      " determinant is the product of the diagonal, and the inverse is"
+      " diagonal.")  # fmt: skip
+def _diagonal(e: Any, a: Argument, under: Any) -> Expr | None:
+    if isinstance(e.args[0], Symbol):
+        return None
+    return Product(e.factor(d), (d, 1, D))
 
 
-@rule("normal density", "The normal density is written out.")
-def _normal(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, Normal):
-        return e.formula()
-    return None
+@rule("normal density", Normal, "The normal density is written out.")
+def _normal(e: Any, a: Argument, under: Any) -> Expr | None:
+    return e.formula()
 
 
-@rule(
-    "change of variables",
-    "An integral over the line, or over D of them,"
-    " may be taken over epsilon with z = mu + sigma epsilon, sigma > 0, and"
-    " a factor sigma for every variable; noise may turn its sign.",
-)
-def _change(e: Expr, a: Argument, under: Any) -> Expr | None:
+@rule("change of variables", (Over, Sum, Expectation), "An integral over the"
+      " line, or over D of them, may be taken over epsilon with z = mu + sigma"
+      " epsilon, sigma > 0, and a factor sigma for every variable; noise may"
+      " turn its sign.")  # fmt: skip
+def _change(e: Any, a: Argument, under: Any) -> Expr | None:
     if isinstance(e, Over):
         body, v = e.args
         for q in body.atoms(DiagonalNormal, Normal):
@@ -291,23 +267,19 @@ def _shifted(e: Sum) -> Expr:
     (index, *_), inner = e.limits[0], e.function
     ((v, low, high),) = inner.limits
     body = inner.function.xreplace({v: v - 2 * pi * index})
-    body = canonical(body).replace(cos, lambda b: cos(_turns(expand(b))))
+    body = canonical(body).replace(cos, lambda b: cos(_turned(b)))
     ends = (low + 2 * pi * index, high + 2 * pi * index)
     return Sum(Integral(body, (v, *ends)), *e.limits)
 
 
-def _turns(angle: Expr) -> Expr:
+def _turned(angle: Expr) -> Expr:
     """An angle without the terms that are whole turns."""
-    return Add(
-        *(t for t in Add.make_args(angle) if not (t / (2 * pi)).is_integer)
-    )
+    return Add(*(t for t in terms(angle) if not (t / (2 * pi)).is_integer))
 
 
-@rule("reparameterisation", "Under a normal density z may be drawn as"
-      " mu + sigma epsilon.", proved="reparameterisation")  # fmt: skip
-def _reparameterise(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Expectation):
-        return None
+@rule("reparameterisation", Expectation, "Under a normal density z may be"
+      " drawn as mu + sigma epsilon.", "reparameterisation")  # fmt: skip
+def _reparameterise(e: Any, a: Argument, under: Any) -> Expr | None:
     body, density, v = e.args
     if density.args[1:] == (0, 1):
         return None
@@ -332,63 +304,58 @@ def _inserted(body: Expr, base: Basic, new: Vector) -> Expr:
     return body.xreplace(entries).xreplace({base: new})
 
 
-@rule("moments", "A standard normal variable has the moments 0 (odd), 1, 3,"
-      " 15, ... (even).", proved="normal-moments")  # fmt: skip
-def _moments(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if isinstance(e, Expectation) and isinstance(e.args[1], Normal):
-        body, density, v = e.args
-        power = body.as_base_exp()[1] if body != v else Integer(1)
-        unit = density.args == (v, 0, 1) and body == v**power
-        if unit and power.is_Integer and power > 0:
-            return Integer(0 if power % 2 else factorial2(power - 1))
-    return None
-
-
-@rule("Gaussian tails", "Powers are integrable under a normal density, and a"
-      " power times the density vanishes at infinity.")  # fmt: skip
-def _tails(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Boundary):
+@rule("moments", Expectation, "A standard normal variable has the moments 0"
+      " (odd), 1, 3, 15, ... (even).", "normal-moments")  # fmt: skip
+def _moments(e: Any, a: Argument, under: Any) -> Expr | None:
+    body, density, v = e.args
+    power = body.as_base_exp()[1]
+    unit = density == Normal(v, 0, 1) and body == v**power
+    if not (unit and power.is_Integer and power > 0):
         return None
+    return Integer(0 if power % 2 else factorial2(power - 1))
+
+
+@rule("Gaussian tails", Boundary, "Powers are integrable under a normal"
+      " density; a power times the density vanishes at infinity.")  # fmt: skip
+def _tails(e: Any, a: Argument, under: Any) -> Expr | None:
     body, v = e.args
     normals = [q for q in Mul.make_args(body) if isinstance(q, Normal)]
     if len(normals) == 1:
         at, *others = normals[0].args
         slope = at.diff(v)
-        if slope.is_nonzero and v not in free(Tuple(slope, *others)):
+        if slope.is_nonzero and all(
+            v not in free(e) for e in [slope, *others]
+        ):
             base, power = split(body / normals[0], v)[1].as_base_exp()
             simple = polynomial(base, v) and v not in free(power)
             return Integer(0) if simple else None
     return None if v in free(body) else Integer(0)
 
 
-@rule("fundamental theorem", "The integral of a derivative is the difference"
-      " of the values at the ends.")  # fmt: skip
-def _fundamental(e: Expr, a: Argument, under: Any) -> Expr | None:
+@rule("fundamental theorem", (Boundary, Integral), "The integral of a"
+      " derivative is the difference of the values at the ends.")  # fmt: skip
+def _fundamental(e: Any, a: Argument, under: Any) -> Expr | None:
     if isinstance(e, Boundary):
         body, v = e.args
         density = Normal(v, 0, 1)
         slope = (body / density * density.formula()).diff(v)
         inside = rational(slope / density.formula())
         return Expectation(inside, density, v)
-    if isinstance(e, Integral) and a.antiderivative is not None:
-        *outer, (v, low, high) = e.limits[::-1]
-        f = a.antiderivative
-        if rational(f.diff(v) - e.function) != 0:
-            return None
-        ends = [limit(f, v, oo) if b == oo else f.xreplace({v: b})
-                for b in (low, high)]  # fmt: skip
-        value = ends[1] - ends[0]
-        return Integral(value, *outer[::-1]) if outer else value
-    return None
+    f = a.antiderivative
+    *outer, (v, *ends) = e.limits[::-1]
+    if f is None or rational(f.diff(v) - e.function) != 0:
+        return None
+    low, high = (
+        limit(f, v, oo) if b == oo else f.xreplace({v: b}) for b in ends
+    )
+    return Integral(high - low, *outer[::-1]) if outer else high - low
 
 
-@rule("differentiation under the integral", "The derivative by a parameter"
-      " passes inside, if near every value of it one integrable function"
-      " dominates the derivative of the integrand.")  # fmt: skip
-def _exchange(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Derivative) or not isinstance(
-        e.expr, (Expectation, Over)
-    ):
+@rule("differentiation under the integral", Derivative, "The derivative by a"
+      " parameter passes inside, if near every value of it one integrable"
+      " function dominates the derivative of the integrand.")  # fmt: skip
+def _exchange(e: Any, a: Argument, under: Any) -> Expr | None:
+    if not isinstance(e.expr, (Expectation, Over)):
         return None
     body, *rest = e.expr.args
     (parameter,) = e.variables
@@ -398,14 +365,14 @@ def _exchange(e: Expr, a: Argument, under: Any) -> Expr | None:
     return e.expr.func(Derivative(body, parameter), *rest)
 
 
-@rule("chain rule", "Derivatives of sums, products and compositions.")
-def _chain(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Derivative) or e.expr.has(Expectation, Over):
+@rule("chain rule", Derivative, "Derivatives of sums, products and"
+      " compositions.")  # fmt: skip
+def _chain(e: Any, a: Argument, under: Any) -> Expr | None:
+    found, (v,) = e.expr, e.variables
+    if found.has(Expectation, Over):
         return None
-    (v,) = e.variables
-    found = e.expr
     for (inside,) in (part.args for part in found.atoms(log)):
-        if not any(holds_where(a, inside, q) for q in under):
+        if not any(a.follows("where", inside, q) for q in under):
             a.need("positive", inside)
     if isinstance(found, log):
         return Derivative(found.args[0], v) / found.args[0]
@@ -435,9 +402,9 @@ def _by_weight(expr: Expr) -> Expr:
     ).xreplace({dummy: o for o, dummy in dummies.items()})
 
 
-@rule("Fubini", "Sums and integrals of absolutely convergent families may be"
-      " exchanged.")  # fmt: skip
-def _fubini(e: Expr, a: Argument, under: Any) -> Expr | None:
+@rule("Fubini", (Pow, Expectation, Over, Integral, Sum), "Sums and integrals"
+      " of absolutely convergent families may be exchanged.")  # fmt: skip
+def _fubini(e: Any, a: Argument, under: Any) -> Expr | None:
     if isinstance(e, Pow) and isinstance(e.base, Integral) and e.exp == 2:
         ((v, *ends),) = e.base.limits
         one, two = Symbol("a", real=True), Symbol("b", real=True)
@@ -460,13 +427,12 @@ def _fubini(e: Expr, a: Argument, under: Any) -> Expr | None:
     return None
 
 
-@rule("polar coordinates", "In the plane the area element is r dr dphi.")
-def _polar(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Integral) or len(e.limits) != 2:
+@rule("polar coordinates", Integral, "In the plane the area element is"
+      " r dr dphi.")  # fmt: skip
+def _polar(e: Any, a: Argument, under: Any) -> Expr | None:
+    if [ends for _, *ends in e.limits] != [[-oo, oo], [-oo, oo]]:
         return None
-    (one, *ends), (two, *others) = e.limits
-    if ends != [-oo, oo] or others != ends:
-        return None
+    one, two = e.variables
     r, angle = Symbol("r", real=True), Symbol("phi", real=True)
     turned = {one: r * cos(angle), two: r * sin(angle)}
     body = expand(e.function.xreplace(turned)).replace(
@@ -476,29 +442,26 @@ def _polar(e: Expr, a: Argument, under: Any) -> Expr | None:
     return Integral(expand(body) * r, (r, 0, oo), (angle, 0, 2 * pi))
 
 
-@rule("tiling", "An integral over the line is the sum of those over intervals"
-      " that lie end to end, if it converges absolutely.")  # fmt: skip
-def _tiling(e: Expr, a: Argument, under: Any) -> Expr | None:
-    if not isinstance(e, Sum) or not isinstance(e.function, Integral):
+@rule("tiling", Sum, "An integral over the line is the sum of those over"
+      " intervals end to end, if it converges absolutely.")  # fmt: skip
+def _tiling(e: Any, a: Argument, under: Any) -> Expr | None:
+    (index, *ends), inner = e.limits[0], e.function
+    if not isinstance(inner, Integral) or ends != [-oo, oo]:
         return None
-    (index, low, high), inner = e.limits[0], e.function
     ((v, first, last),) = inner.limits
     body = canonical(inner.function)
     meet = expand(first.xreplace({index: index + 1}) - last) == 0
-    if index in free(body) or not meet or (low, high) != (-oo, oo):
+    if index in free(body) or not meet:
         return None
     a.need("summable", e)
     return Integral(body, (v, -oo, oo))
 
 
-def _nowhere(e: Expr, a: Argument, under: Any) -> None:
-    """For the rules of inequalities, which `below` and `sign` apply."""
-
-
-rule("order", "Expectation, integral and sum keep the order of what is"
+# the rules of inequalities, which `below` and `sign` apply, rewrite nothing
+rule("order", (), "Expectation, integral and sum keep the order of what is"
      " inside; where both sides are finite, they are equal only if the insides"
-     " are almost everywhere.")(_nowhere)  # fmt: skip
-rule("one of many", "A series of positive terms is more than each of them,"
-     " and the logarithm increases.")(_nowhere)  # fmt: skip
-rule("tangent", "The logarithm lies below its tangents, and touches them at"
-     " one point.", proved="log-concave")(_nowhere)  # fmt: skip
+     " are almost everywhere.")(None)  # fmt: skip
+rule("one of many", (), "A series of positive terms is more than each of them,"
+     " and the logarithm increases.")(None)  # fmt: skip
+rule("tangent", (), "The logarithm lies below its tangents, and touches them"
+     " at one point.", "log-concave")(None)  # fmt: skip

@@ -15,6 +15,7 @@ Logarithms are natural, information is in nats.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sympy import (
@@ -104,6 +105,36 @@ class Term(Expr):
         raise NotImplementedError
 
 
+PHRASES = {
+    "positive": "${} > 0$",
+    "nonnegative": r"${} \ge 0$",
+    "where": "${} > 0$ wherever ${} > 0$",
+    "finite": "${}$ is finite",
+    "dominated": r"for ${1}$ near any value ${0}$ is dominated by one"
+    " integrable function",
+    "summable": "${}$ converges absolutely",
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a rule needs or a statement assumes.
+
+    "where" (p, q) says that p > 0 wherever q > 0, almost everywhere.
+    """
+
+    kind: str
+    args: tuple[Expr, ...]
+    text: str = ""  # for the page, where the formula would be long
+
+    def __str__(self) -> str:
+        return self.text or PHRASES[self.kind].format(*map(latex, self.args))
+
+
+def assume(kind: str, *args: Expr, text: str = "") -> Condition:
+    return Condition(kind, args, text)
+
+
 class Let(Term):
     """A symbol that abbreviates an expression."""
 
@@ -153,7 +184,7 @@ class Density(Term):
     }
     DEFINED: dict[str, Callable[[Basic, Basic], Expr]] = {  # noqa: RUF012
         "joint": lambda z, x: likelihood(z, x) * prior(z),
-        "evidence": lambda _, x: Over(joint(data=x), z),
+        "evidence": lambda _, x: Over(joint(z, x), z),
         "posterior": lambda z, x: joint(z, x) / evidence(x),
     }
 
@@ -161,10 +192,14 @@ class Density(Term):
         return super().__new__(cls, role, latent, data)
 
     def meaning(self, world: World) -> Expr:
+        if str(self.args[0]) in self.DEFINED:
+            return self.formula()
+        return world.density(*self.args)
+
+    def formula(self) -> Expr:
+        """A joint density, evidence or posterior by those it follows from."""
         role, latent, data = self.args
-        if str(role) in self.DEFINED:
-            return self.DEFINED[str(role)](latent, data)
-        return world.density(role, latent, data)
+        return self.DEFINED[str(role)](latent, data)
 
     def _latex(self, printer: LatexPrinter) -> str:
         role, latent, data = (printer.doprint(a) for a in self.args)

@@ -3,8 +3,8 @@
 from sympy import Integral, Sum, Symbol, cos, log, oo, pi
 
 from proofs.circle import CIRCLE, rho, wrapped
-from proofs.derivation import Derivation, Step
-from proofs.kernel import Cited, Use, assume
+from proofs.derivation import Cited, Derivation, Step
+from proofs.kernel import Use
 from proofs.vocabulary import (
     KL,
     Expectation,
@@ -12,6 +12,7 @@ from proofs.vocabulary import (
     Normal,
     PositiveFunction,
     Ratio,
+    assume,
     half,
     k,
     mu,

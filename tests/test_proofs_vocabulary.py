@@ -172,6 +172,22 @@ def test_quadrature_has_its_digits():
         assert abs(numeric.precise(root, 1) - mpmath.asinh(1)) < 1e-30
 
 
+def test_bound_variables_may_depend_on_each_other():
+    """A triangle, and a series and a derivative under an integral."""
+    from sympy import Integral, Sum, oo
+
+    y, t = symbols("y t", real=True)
+    n = Symbol("n", integer=True)
+    for found, value in (
+        (Integral(t * y, (t, 0, y), (y, 0, 1)), Integer(1) / 8),
+        (Integral(Sum((t / 2) ** n, (n, 0, oo)), (t, 0, 1)), 2 * log(2)),
+        (Integral(Derivative(exp(a * t), t), (t, 0, 1)), exp(a) - 1),
+    ):
+        assert numeric.agree(found, value, 1)
+        assert not numeric.differ(found, value, 1)
+        assert numeric.differ(found, value + Integer(1) / 100, 1)
+
+
 def test_a_divergent_integral_has_no_value():
     from sympy import Integral, oo
 
