@@ -41,10 +41,10 @@ LIKELIHOOD = Derivation(
 SOFTPLUS = Derivation(
     name="bernoulli-softplus",
     title="No exponential need overflow",
-    statement="The last logarithm for a positive logit is",
-    closing="and $-\\log \\frac{1}{1 + e^{\\ell}}$ as it stands for a negative"
-    " one: in both cases $\\max(\\ell, 0)$ less the logarithm of the sigmoid"
-    " of $|\\ell|$. That sigmoid is between $\\frac{1}{2}$ and 1.",
+    statement="For a logit $\\ell > 0$ the last logarithm is computed as",
+    closing="and for $\\ell \\le 0$ as $-\\log \\frac{1}{1 + e^{\\ell}}$: in"
+    " both cases $\\max(\\ell, 0)$ less the logarithm of the sigmoid of"
+    " $|\\ell|$, which is between $\\frac{1}{2}$ and 1.",
     idea="Take $e^{\\ell}$ out of the sum.",
     start=softplus,
     steps=(

@@ -216,11 +216,11 @@ pixels = log(likelihood(drawn[j], data[i]))
 variance = sigmas[i, d] ** 2
 bracket_i = plus(1, log(variance), -(mus[i, d] ** 2), -variance)
 closed_i = times(half, Sum(bracket_i, (d, 1, D)))
-samples_i = Let(Symbol("q_i"), Product(of_image(drawn[j]), (j, 1, L)))
-encoder_i = Let(Symbol("q_i(z)"), of_image(z))
+samples_i = Let(Symbol(r"q_{i}^{L}"), Product(of_image(drawn[j]), (j, 1, L)))
+encoder_i = Let(Symbol(r"q_{i}(z)"), of_image(z))
 expected = Expectation(log(likelihood(z, data[i])), encoder_i)
-divergence = KL(Let(Symbol("q_i(z)"), of_image(zs)), unit_diagonal, zs)
-one_sample = Let(Symbol("q_i(z_{i,j})"), of_image(drawn[j]))
+divergence = KL(Let(Symbol(r"q_{i}(z)"), of_image(zs)), unit_diagonal, zs)
+one_sample = Let(Symbol(r"q_{i}(z_{i,j})"), of_image(drawn[j]))
 
 
 def over_images(body):  # type: ignore[no-untyped-def]
@@ -237,7 +237,7 @@ ELBO_ESTIMATE = Derivation(
     " $L$ samples $z_{i,j}$ of it. The line of the problem set has the"
     " expectation",
     closing="These are the bounds of all images. So the second equals sign of"
-    " the problem set is an estimate, right on the mean; it leaves out"
+    " the problem set is an estimate, correct on average; it leaves out"
     " $1 / L$, as $L$ is one there.",
     lets=(samples_i, encoder_i, unit_diagonal),
     idea="The first sum is the divergence; the second is unbiased as before.",

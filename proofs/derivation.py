@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from textwrap import wrap
 from typing import Any, Literal
 
@@ -144,29 +145,35 @@ class Derivation:
             if isinstance(let.args[0], Density)
         }
 
-    def arguments(self) -> list[Argument]:
-        """What each step needs and rests on; raises Unproved."""
-        found = []
-        for before, step in zip(self.lines, self.steps, strict=False):
-            found.append(step.argument(self.assumes, self.model))
-            kernel.holds(before, step, found[-1])
-        return found
-
-    def faults(self) -> list[str]:
-        """The steps that the kernel does not accept, each with its reason."""
-        found = []
+    @cached_property
+    def _read(self) -> tuple[list[Argument], list[str]]:
+        """What the accepted steps need and rest on, and why others are not
+        accepted."""
+        arguments, faults = [], []
         for i, step in enumerate(self.steps, 1):
             try:
                 argument = step.argument(self.assumes, self.model)
                 kernel.holds(self.lines[i - 1], step, argument)
+                arguments.append(argument)
             except kernel.Unproved as fault:
-                found.append(f"{self.name}, step {i} ({step.rule}): {fault}")
+                faults.append(f"{self.name}, step {i} ({step.rule}): {fault}")
             except MEANINGLESS as fault:
-                found.append(
+                faults.append(
                     f"{self.name}, step {i} ({step.rule}): a rule cannot be"
                     f" applied here: {fault}"
                 )
-        return found
+        return arguments, faults
+
+    def arguments(self) -> list[Argument]:
+        """What each step needs and rests on; raises Unproved."""
+        arguments, faults = self._read
+        if faults:
+            raise kernel.Unproved(faults[0])
+        return arguments
+
+    def faults(self) -> list[str]:
+        """The steps that the kernel does not accept, each with its reason."""
+        return self._read[1]
 
     def gaps(self) -> list[str]:
         """The steps that do not hold in a world, each with its reason."""
@@ -219,7 +226,8 @@ class Derivation:
         """
         if rests is None:
             rests = self.rests_on()
-        assumed = _listed([str(c) for c in self.assumes])
+        conditions = dict.fromkeys(str(c) for c in self.assumes)
+        assumed = _listed([text for text in conditions if text.strip()])
         where = _listed(
             [f"${latex(let)} = {latex(let.args[1])}$" for let in self.lets]
         )

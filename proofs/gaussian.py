@@ -260,7 +260,8 @@ powers = -(epsilon ** plus(order, 1))
 MOMENTS = Derivation(
     name="normal-moments",
     title="The moments of the noise",
-    statement="Let $\\epsilon$ be standard normal and $n \\ge 0$. Then",
+    statement="Let $\\epsilon$ be standard normal and $n \\ge 0$ an integer."
+    " Then",
     closing="As the mean is zero and the mass one,"
     " the moments are 0, 1, 0, 3 and so on.",
     idea="Integrate by parts: the derivative of the density is $-\\epsilon$"

@@ -40,6 +40,7 @@ GAUSSIAN = "normal density, logarithm, reparameterisation, linearity, mass one"
 EVIDENCE = Derivation(
     name="linear-evidence",
     title="The evidence of the linear model",
+    statement="Let $z$ be standard normal and $x$ normal about $w z$. Then",
     lets=(*MODEL, middle, width),
     idea="The exponent is quadratic in $z$; completing the square leaves a"
     " normal density of $z$ and a factor without $z$.",

@@ -120,6 +120,7 @@ def cosines(body):  # type: ignore[no-untyped-def]
 FOURIER = Derivation(
     name="wrapped-fourier",
     title="Its Fourier series",
+    statement="For every $\\sigma > 0$",
     lets=(f, rho),
     closing="The sum over images converges fast for small $\\sigma$, this one"
     " for large.",
@@ -248,7 +249,7 @@ EXACT_KL = Derivation(
         assume(
             "summable",
             series(Expectation(times(weight(k), wave(theta, k)), f, theta), k),
-            text="the series converges absolutely, as it does for $\\rho < 1$",
+            text="so does the series of the expectations",
         ),
     ),
     lets=(f, uniform, rho),
@@ -308,8 +309,7 @@ KL_BOUND = Derivation(
         assume("summable", tiles, text=" "),
     ),
     lets=(f, uniform, one),
-    closing="So wrapping loses entropy. The loss vanishes faster than any"
-    " power of $\\sigma$ as $\\sigma$ goes to zero.",
+    closing="So wrapping loses entropy.",
     idea="Inside the logarithm one image is less than the sum of all.",
     start=KL(f, uniform, theta),
     steps=(
