@@ -98,18 +98,18 @@ def save(path: Path, state: Any) -> None:
         return node
 
     tree = json.dumps(strip(state))
-    metadata = {"tree": tree, "sha256": _digest(tree, tensors)}
+    metadata = {"tree": tree, "sha256": digest(tree, tensors)}
     with replacing(path) as beside:
         save_file(tensors, beside, metadata=metadata)
 
 
-def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
+def digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of a tree's text and of its tensors' bytes, in their order."""
-    digest = hashlib.sha256(tree.encode())
+    found = hashlib.sha256(tree.encode())
     for name in sorted(tensors):
         content = tensors[name].reshape(-1).view(torch.uint8)
-        digest.update(content.numpy().data)
-    return digest.hexdigest()
+        found.update(content.numpy().data)
+    return found.hexdigest()
 
 
 def load(path: Path) -> Any:
@@ -124,7 +124,7 @@ def load(path: Path) -> Any:
             # copies: the file is mapped, and may change under its tensors
             names = file.keys()
             tensors = {name: file.get_tensor(name).clone() for name in names}
-        if metadata["sha256"] != _digest(metadata["tree"], tensors):
+        if metadata["sha256"] != digest(metadata["tree"], tensors):
             raise ValueError("its digest is another")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
         raise Damaged(f"{path} is damaged ({e}); delete it") from e

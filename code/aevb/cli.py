@@ -19,6 +19,7 @@ import tyro
 
 from aevb import experiments, profiles
 from aevb.errors import UserError
+from aevb.settings import Config, VAEConfig
 
 if TYPE_CHECKING:
     from aevb.runs import Run
@@ -28,25 +29,84 @@ def report(run: "Run") -> None:
     print(f"{run}\n  {'key':24} {run.key}")
 
 
-def finished(verb: str, name: str, settings: list[str]) -> "Run":
-    """The run of an experiment with its own settings as options."""
+def configured(verb: str, name: str, settings: list[str]) -> Config:
+    """An experiment's settings, of which options have changed some."""
     config = profiles.configure(name)[1]
     with one_line_faults():
-        changed = tyro.cli(
+        return tyro.cli(
             type(config),
             default=config,
             args=settings,
             prog=f"aevb {verb} {name}",
-            description=f"Train {name!r}, or find its finished run.",
+            description=f"Train {name!r}, or find its finished run. "
+            "`aevb train NAME --devices N` splits each batch over N devices; "
+            "`aevb evaluate NAME --shard 3/16` measures a sixteenth of the "
+            "test images, and `--merge` puts such parts together.",
         )
+
+
+def finished(verb: str, name: str, settings: list[str]) -> "Run":
+    """The run of an experiment with its own settings as options."""
+    changed = configured(verb, name, settings)
     from aevb import runs
 
     return runs.run(name, **changed.model_dump())
 
 
+def taken(option: str, settings: list[str]) -> tuple[str | None, list[str]]:
+    """The value of an option, None where it is not there, and the rest."""
+    for i, word in enumerate(settings):
+        if word.startswith(f"{option}="):
+            value, end = word.partition("=")[2], i + 1
+        elif word == option and i + 1 < len(settings):
+            value, end = settings[i + 1], i + 2
+        elif word == option:
+            raise UserError(f"{option} needs a value after it")
+        else:
+            continue
+        return value, settings[:i] + settings[end:]
+    return None, settings
+
+
 def train(name: str, settings: list[str]) -> None:
     """Train one experiment, or find it, and print its numbers."""
-    report(finished("train", name, settings))
+    from aevb import devices
+
+    asked, settings = taken("--devices", settings)
+    size = devices.number(asked)
+    if size == 1:
+        return report(finished("train", name, settings))
+    devices.run(name, configured("train", name, settings), size, report)
+
+
+def evaluate(name: str, settings: list[str]) -> None:
+    """Print a run's numbers; or measure a part of the test images; or put
+    the parts together."""
+    shard, settings = taken("--shard", settings)
+    folder, settings = taken("--to", settings)
+    merge = "--merge" in settings
+    settings = [word for word in settings if word != "--merge"]
+    if not (shard or merge):
+        if folder:
+            raise UserError("--to is for parts; add --shard 1/4, or --merge")
+        return report(finished("evaluate", name, settings))
+    config = configured("evaluate", name, settings)
+    if not isinstance(config, VAEConfig):
+        raise UserError(
+            f"{name} is evaluated in seconds, so there are no parts; leave "
+            "out --shard and --merge"
+        )
+    part = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", shard or "1/1")
+    if part is None or int(part[1]) > int(part[2]):
+        raise UserError(
+            f"shard: one of n parts is 1/n, 2/n, to n/n, not {shard!r}"
+        )
+    from aevb import shards
+
+    if shard:
+        print(shards.write(name, config, int(part[1]), int(part[2]), folder))
+    if merge:
+        report(shards.merge(name, config, folder))
 
 
 def explore(name: str, settings: list[str]) -> None:
@@ -170,6 +230,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 NAMED: dict[str, Callable[[str, list[str]], None]] = {
     "train": train,
+    "evaluate": evaluate,
     "explore": explore,
     "export": export,
 }

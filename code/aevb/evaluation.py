@@ -20,7 +20,7 @@ What the samples add to them is far smaller.
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import repeat
@@ -339,7 +339,6 @@ STEP = 0.04
 """Of the quadrature of a final number; the report measures its error."""
 
 
-@torch.no_grad()
 def evaluate_vae(
     model: VAE,
     x: Tensor,
@@ -364,19 +363,44 @@ def evaluate_vae(
     Raises:
         UserError: no samples, and those of `check`.
     """
+    every = range(math.ceil(len(x) / IMAGES))
+    found = measure(model, x, every, importance_samples, precision, seed)
+    return summary(model, x, found, importance_samples)
+
+
+Measured = dict[str, Tensor]
+"""log_px, elbo, rate and distortion of each image of a block, (B,)."""
+
+
+@torch.no_grad()
+def measure(
+    model: VAE,
+    x: Tensor,
+    which: Sequence[int],
+    importance_samples: int,
+    precision: str = "auto",
+    seed: int = 0,
+) -> list[Measured]:
+    """What `evaluate_vae` takes its means of, of some blocks of x (N, D).
+
+    Block i holds the images from i IMAGES on, and its noise depends on
+    `seed` and i alone: measured here or there, it has the same values.
+
+    Raises:
+        UserError: no samples, and those of `check`.
+    """
     check(model, x)
+    # all, even for a few blocks: a product's rounding depends on its size
     mu, logvar = model.encode(x)
     blocks = list(
         zip(*(t.split(IMAGES) for t in (x, mu, logvar)), strict=True)
     )
 
-    def measure(
-        i: int, note: Callable[[int], object]
-    ) -> tuple[Bounds, Tensor]:
-        images, means, logvars = blocks[i]
+    def block(k: int, note: Callable[[int], object]) -> Measured:
+        images, means, logvars = blocks[which[k]]
         posterior = means, logvars
         generator = torch.Generator(x.device)
-        generator.manual_seed(1_000_003 * seed + i)
+        generator.manual_seed(1_000_003 * seed + which[k])
         likelihood = bernoulli(model, images, precision)
         # weights are rounded to bfloat16 once, not for each chunk of latents
         with autocast(x.device, precision):
@@ -385,20 +409,37 @@ def evaluate_vae(
             log_px, _ = importance_sampling(
                 *proposal, likelihood, importance_samples, generator, note
             )
-        return found, log_px
+        return {
+            "log_px": log_px,
+            "elbo": found.elbo,
+            "rate": found.rate,
+            "distortion": found.distortion,
+        }
 
-    with Progress("evaluate", len(x) * importance_samples) as bar:
+    images = sum(len(blocks[i][0]) for i in which)
+    with Progress("evaluate", images * importance_samples) as bar:
         workers = os.cpu_count() or 1 if x.device.type == "cpu" else 1
-        parts = _at_once(measure, len(blocks), workers, bar.update)
-    log_px = torch.cat([p for _, p in parts])
-    elbo = torch.cat([b.elbo for b, _ in parts])
+        return _at_once(block, len(which), workers, bar.update)
+
+
+@torch.no_grad()
+def summary(
+    model: VAE,
+    x: Tensor,
+    parts: Sequence[Measured],
+    importance_samples: int,
+) -> dict[str, Estimate]:
+    """The numbers of `evaluate_vae` from what was measured of all blocks of
+    x (N, D), in their order."""
+    all_of = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
+    log_px, elbo = all_of["log_px"], all_of["elbo"]
     found = {
         "test_elbo": mean(elbo),
-        "test_rate": mean(torch.cat([b.rate for b, _ in parts])),
-        "test_distortion": mean(torch.cat([b.distortion for b, _ in parts])),
+        "test_rate": mean(all_of["rate"]),
+        "test_distortion": mean(all_of["distortion"]),
         "test_nll": mean(-log_px),
         "test_gap": mean(log_px - elbo),
-        "active_units": active_units(mu),
+        "active_units": active_units(model.encode(x)[0]),
         "importance_samples": Estimate(importance_samples),
     }
     if model.z_size <= 2:

@@ -15,7 +15,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -55,6 +55,9 @@ NOT_TRAINING = NO_NUMBERS | {
     "aevb.torus_measures",
 }
 """Modules on whose code no trained weight depends."""
+Fit = Callable[[Any, torch.device, Path], tuple[Any, History, float]]
+"""A function that does what `training.fit` does."""
+Metrics = dict[str, Estimate]
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Run:
     device: torch.device
     weights: Mapping[str, Tensor] = field(repr=False)
     history: History = field(repr=False)
-    metrics: dict[str, Estimate]
+    metrics: Metrics
     seconds: float
 
     def __str__(self) -> str:
@@ -84,6 +87,11 @@ class Run:
         model = self.task.model().to(self.device)
         model.load_state_dict(self.weights)
         return model.eval()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return profiles.runs_folder() / f"{self.name}-{self.key}"
 
     @property
     def failure(self) -> str | None:
@@ -127,11 +135,13 @@ class _Place:
         return profiles.runs_folder() / f"{self.name}-{self.key}"
 
 
-def run(name: str, **overrides: Any) -> Run:
+def run(name: str, fit: Fit | None = None, **overrides: Any) -> Run:
     """The finished run of an experiment, trained first if there is none.
 
     Args:
         name: a key of EXPERIMENTS.
+        fit: trains in place of `training.fit`, to the same weights but for
+            rounding; no key depends on it.
         overrides: settings that differ from the experiment's own.
 
     Raises:
@@ -141,7 +151,7 @@ def run(name: str, **overrides: Any) -> Run:
     place = _place(name, **overrides)
     if (found := _finished(place)) is None:
         with _locked(place.folder):
-            found = _finished(place) or _made(place)
+            found = _finished(place) or _made(place, fit)
     _warn(found)
     return found
 
@@ -149,6 +159,39 @@ def run(name: str, **overrides: Any) -> Run:
 def finished(name: str) -> Run | None:
     """The finished run of an experiment; None where it is to be made."""
     return _finished(_place(name))
+
+
+def trained(name: str, **overrides: Any) -> tuple[Run, str]:
+    """A trained run, whether it was evaluated so or not, and the key that
+    its metrics are to have.
+
+    Raises:
+        UserError: those of `run`; there is no such run.
+    """
+    place = _place(name, **overrides)
+    try:
+        state = checkpoints.load(place.folder / KEPT)
+    except Damaged:  # or not there
+        raise UserError(
+            f"{name} is not trained: there is no {place.folder / KEPT}; run "
+            f"`aevb train {name}` with the same settings, or bring that "
+            "folder here"
+        ) from None
+    return _run_of(place, state), place.judged
+
+
+def judge(name: str, metrics: Metrics, **overrides: Any) -> Run:
+    """Keep what was measured elsewhere on a trained run; the run with it.
+
+    Raises:
+        UserError: those of `run`.
+    """
+    place = _place(name, **overrides)
+    with _locked(place.folder):
+        state = checkpoints.load(place.folder / KEPT)
+        found = _kept(place, state, metrics)
+    _warn(found)
+    return found
 
 
 def study(name: str) -> dict[str, Any]:
@@ -300,6 +343,10 @@ def _read(place: _Place, path: Path, _stamp: int) -> Run | None:
     state = checkpoints.load(path)
     if state["judged"] != place.judged:
         return None
+    return _run_of(place, state)
+
+
+def _run_of(place: _Place, state: Mapping[str, Any]) -> Run:
     return Run(
         name=place.name,
         key=place.key,
@@ -318,25 +365,30 @@ def _task(place: _Place) -> Any:
     return experiment.task(place.config)
 
 
-def _made(place: _Place) -> Run:
+def _made(place: _Place, fit: Fit | None) -> Run:
     """Train and evaluate, as far as neither is done, and keep it."""
     path = place.folder / KEPT
     task = _task(place)
-    state = _loaded(path, "training again") or _trained(place, task)
+    state = _loaded(path, "training again") or _trained(place, task, fit)
     model = task.model().to(place.device)
     model.load_state_dict(state["weights"])
     torch.manual_seed(place.config.seed)
-    metrics = task.evaluate(model.eval())
+    return _kept(place, state, task.evaluate(model.eval()))
+
+
+def _kept(place: _Place, state: dict[str, Any], metrics: Metrics) -> Run:
+    """Keep a run with its metrics; the run."""
     state["metrics"] = {k: v.to_json() for k, v in metrics.items()}
     state["judged"] = place.judged
-    checkpoints.save(path, state)
+    checkpoints.save(place.folder / KEPT, state)
     found = _finished(place)
     assert found is not None
     return found
 
 
-def _trained(place: _Place, task: Any) -> dict[str, Any]:
+def _trained(place: _Place, task: Any, fit: Fit | None) -> dict[str, Any]:
     """The weights and curves of a training, kept before it is judged."""
+    fit = fit or training.fit
     settings = place.config.model_dump()
     checkpoints.write_json(place.folder / "config.json", settings)
     checkpoint = place.folder / "checkpoint.safetensors"
@@ -348,10 +400,10 @@ def _trained(place: _Place, task: Any) -> dict[str, Any]:
             "precision=auto is faster"
         )
     try:
-        found = training.fit(task, place.device, place.folder)
+        found = fit(task, place.device, place.folder)
     except Damaged:
         _set_aside(checkpoint, "training from the start")
-        found = training.fit(task, place.device, place.folder)
+        found = fit(task, place.device, place.folder)
     model, history, seconds = found
     state = {
         "weights": model.state_dict(),

@@ -34,6 +34,7 @@ def make(
     do: Callable[[Job], object],
     needs: Callable[[Job], Sequence[Job]],
     size: int,
+    tell: bool = True,
 ) -> None:
     """Do all jobs, each once what it needs is done.
 
@@ -42,6 +43,7 @@ def make(
         do: a function of a module, called in another process.
         needs: the jobs that one needs.
         size: how many are done at once.
+        tell: whether to say that one is done.
 
     Raises:
         UserError: one of them failed; the others are stopped, and go on
@@ -66,7 +68,7 @@ def make(
                 future.result()
                 _, name = making.pop(future)
                 left = len(waiting) + len(making)
-                if not progress.watched():
+                if tell and not progress.watched():
                     progress.line(
                         f"{name} is done, {left} of {len(jobs)} left"
                     )
