@@ -34,7 +34,8 @@ def make(
     do: Callable[[Job], object],
     needs: Callable[[Job], Sequence[Job]],
     size: int,
-) -> None:
+    stop: bool = True,
+) -> dict[Job, UserError]:
     """Do all jobs, each once what it needs is done.
 
     Args:
@@ -42,15 +43,20 @@ def make(
         do: a function of a module, called in another process.
         needs: the jobs that one needs.
         size: how many are done at once.
+        stop: whether one that fails ends the others.
+
+    Returns:
+        Those that failed, each with its fault; none where it stops.
 
     Raises:
-        UserError: one of them failed; the others are stopped, and go on
-            from their checkpoints at the next call.
+        UserError: one of them failed, or was killed; the others are stopped,
+            and go on from their checkpoints at the next call.
     """
     waiting = list(jobs)
     making: dict[Future[None], Job] = {}
+    faults: dict[Job, UserError] = {}
     alive: set[BaseProcess] = set()
-    with _pool(size) as pool:
+    with _pool(size) as pool, progress.Progress("all", len(jobs)) as bar:
         while waiting or making:
             unfinished = {*waiting, *making.values()}
             ready = [j for j in waiting if unfinished.isdisjoint(needs(j))]
@@ -62,14 +68,24 @@ def make(
             before, alive = alive, set(active_children())
             if before - alive:
                 raise BrokenProcessPool
+            bar.refresh()
             for future in done:
-                future.result()
-                _, name = making.pop(future)
+                job = making.pop(future)
+                try:
+                    future.result()
+                except UserError as fault:
+                    if stop:
+                        raise
+                    faults[job] = fault
                 left = len(waiting) + len(making)
-                if not progress.watched():
+                if progress.watched():
+                    bar.update()
+                else:
+                    how = "failed" if job in faults else "is done"
                     progress.line(
-                        f"{name} is done, {left} of {len(jobs)} left"
+                        f"{job[1]} {how}, {left} of {len(jobs)} left"
                     )
+    return faults
 
 
 @contextmanager
@@ -82,8 +98,9 @@ def _pool(size: int) -> Iterator[ProcessPoolExecutor]:
     context = get_context("spawn")
     rows = context.SimpleQueue()
     for row in range(size):
-        rows.put(row)
+        rows.put(row + 1)
     arguments = context.RLock(), rows
+    progress.share(arguments[0], 0)  # the bar of all, above
     pool = ProcessPoolExecutor(size, context, _begin, arguments)
     try:
         yield pool
