@@ -52,7 +52,8 @@ class Sweep:
     errors on test data. The files hold every metric."""
     engine: Literal["local", "slurm", "submitit"] = "local"
     """local: a process a core (on a GPU one after another); slurm: an array
-    job; submitit: what goes to Slurm, tried out on this machine."""
+    job; submitit: what goes to Slurm, tried out on this machine, all at
+    once."""
     minutes: int = 240
     """Time limit of one run in Slurm."""
     slurm: tuple[str, ...] = ()

@@ -195,12 +195,11 @@ def _shown(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
 
 def text(rows: Sequence[Row]) -> str:
     """The rows in columns."""
-    lines = [list(rows[0]), *(map(_cell, row.values()) for row in rows)]
-    cells = [[*line] for line in lines]
-    widths = [max(map(len, c)) for c in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells
-    )
+    lines = [list(rows[0])]
+    lines += [[_cell(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (map(str.ljust, line, widths) for line in lines)
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
 
 def _cell(value: Any) -> str:
