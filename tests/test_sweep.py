@@ -37,6 +37,7 @@ def at_once(monkeypatch):
         return faults
 
     monkeypatch.setattr("aevb.workers.make", make)
+    monkeypatch.setattr("aevb.progress.job", "")  # put back afterwards
     monkeypatch.setattr("aevb.agenda.product_rate", lambda: 50.0)
 
 
