@@ -76,6 +76,7 @@ def test_a_product_is_typed_and_each_of_it_is_a_command_of_train():
         "vae_kl --seed 0 --coeff 0.5 --hidden-dims 8 4 --estimator stl "
         "--bilinear --lr 0.001"
     )
+    assert points("ae --seed 3..3") == points("ae --seed 3")
     for point in found[::13]:
         name, *args = point.line.split()
         experiment = profiles.configure(name)[1]

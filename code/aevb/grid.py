@@ -150,7 +150,7 @@ def ends(name: str, setting: str, text: str) -> tuple[Any, Any]:
         UserError: they are no such values, or B is below A.
     """
     low, high = (value(name, setting, t) for t in text.split("..", 1))
-    if isinstance(low, str | bool | tuple) or not low < high < math.inf:
+    if isinstance(low, str | bool | tuple) or not low <= high < math.inf:
         raise UserError(f"{setting}: {text} is no range from low to high")
     return low, high
 
