@@ -86,6 +86,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  $(PYTHON) -m venv --clear .venv || \
 	  { echo "cannot make .venv: install Python's venv module (on Debian: python3-venv)" >&2; exit 2; }
 	@$(BIN)/python -m pip install $(QUIET) --disable-pip-version-check \
-	  -c constraints.txt -e '.[page,dev]'
+	  -c constraints.txt -e '.[page,dev,cluster,search]'
 	@rm -f .venv/.installed-by-*
 	@touch $@

@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -20,7 +21,10 @@ multiplies in bfloat16."""
 def missing() -> list[Job]:
     """What the report needs and is not there yet, the longest first, so that
     several at once end together."""
-    kept = {"run": runs.finished, "study": runs.measured}
+    kept: dict[str, Callable[..., object]] = {
+        "run": runs.finished,
+        "study": runs.measured,
+    }
     every = [("run", n) for n in experiments.EXPERIMENTS]
     every += [("study", n) for n in experiments.STUDIES]
     absent = [job for job in every if kept[job[0]](job[1]) is None]
@@ -31,13 +35,18 @@ def on_gpu() -> bool:
     return training.resolve_device("auto").type != "cpu"
 
 
-def number(jobs: Sequence[Job]) -> int:
-    """How many processes work at once; on a GPU they take turns."""
+def places() -> int:
+    """How many processes can work at once; on a GPU they take turns."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    return 1 if on_gpu() else max(1, min(cores, len(jobs)))
+    return 1 if on_gpu() else cores
+
+
+def number(jobs: Sequence[Job]) -> int:
+    """How many processes work at these jobs at once."""
+    return max(1, min(places(), len(jobs)))
 
 
 def needs(job: Job) -> list[Job]:
@@ -69,23 +78,29 @@ def product_rate(seconds: float = 2.0) -> float:
     return 2e-9 * size**3 / median(times)
 
 
-def cost(job: Job) -> float:
-    """What the table says of a job's work, under the current profile."""
+def cost(job: Job, **overrides: Any) -> float:
+    """What the table says of a job's work, under the current profile and
+    with these settings."""
     kind, name = job
     if profiles.profile() == "quick":
         return experiments.QUICK_COST
     if kind == "study":
         return experiments.STUDIES[name].cost
-    experiment, config = profiles.configure(name)
+    experiment, config = profiles.configure(name, **overrides)
     return experiment.cost * config.epochs / experiment.config.epochs
 
 
-def estimate(jobs: Sequence[Job]) -> str:
-    """How long the jobs will take here, coarsely, in words."""
+def estimate(jobs: Sequence[Job], costs: Sequence[float] = ()) -> str:
+    """How long the jobs will take here, coarsely, in words.
+
+    Args:
+        jobs: what is to be done.
+        costs: of each, where the table does not say it.
+    """
     if on_gpu():
         return "how long a GPU takes was not measured"
     rate = product_rate()
-    costs = [cost(job) for job in jobs]
+    costs = costs or [cost(job) for job in jobs]
     seconds = max(sum(costs) / number(jobs), *costs, 0.0) * RATE / rate
     if training.has_fast_bfloat16(torch.device("cpu")):
         seconds /= BFLOAT16_GAIN

@@ -11,6 +11,7 @@ whole or as it was.
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,7 +35,9 @@ def replacing(path: Path) -> Iterator[Path]:
         UserError: the folder cannot be written or the disk is full; what
             was at `path` is as it was.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    # two machines that share the folder may have a process of one number
+    mine = f"{os.getpid()}.{platform.node()}"
+    beside = path.with_name(f".{path.name}.{mine}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside

@@ -8,12 +8,13 @@ import functools
 import io
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import tyro
 
@@ -24,6 +25,8 @@ from aevb.settings import Config, VAEConfig
 if TYPE_CHECKING:
     from aevb.runs import Run
 
+T = TypeVar("T")
+
 
 def report(run: "Run") -> None:
     print(f"{run}\n  {'key':24} {run.key}")
@@ -31,18 +34,15 @@ def report(run: "Run") -> None:
 
 def configured(verb: str, name: str, settings: list[str]) -> Config:
     """An experiment's settings, of which options have changed some."""
-    config = profiles.configure(name)[1]
-    with one_line_faults():
-        return tyro.cli(
-            type(config),
-            default=config,
-            args=settings,
-            prog=f"aevb {verb} {name}",
-            description=f"Train {name!r}, or find its finished run. "
-            "`aevb train NAME --devices N` splits each batch over N devices; "
-            "`aevb evaluate NAME --shard 3/16` measures a sixteenth of the "
-            "test images, and `--merge` puts such parts together.",
-        )
+    return typed(
+        profiles.configure(name)[1],
+        settings,
+        f"aevb {verb} {name}",
+        f"Train {name!r}, or find its finished run. "
+        "`aevb train NAME --devices N` splits each batch over N devices; "
+        "`aevb evaluate NAME --shard 3/16` measures a sixteenth of the "
+        "test images, and `--merge` puts such parts together.",
+    )
 
 
 def finished(verb: str, name: str, settings: list[str]) -> "Run":
@@ -66,6 +66,22 @@ def taken(option: str, settings: list[str]) -> tuple[str | None, list[str]]:
             continue
         return value, settings[:i] + settings[end:]
     return None, settings
+
+
+def typed(default: T, args: list[str], prog: str, description: str) -> T:
+    """The same, with the fields that the arguments name.
+
+    Raises:
+        UserError: the arguments were refused.
+    """
+    with one_line_faults():
+        return tyro.cli(
+            type(default),
+            default=default,
+            args=args,
+            prog=prog,
+            description=description,
+        )
 
 
 def train(name: str, settings: list[str]) -> None:
@@ -136,6 +152,35 @@ def export(name: str, settings: list[str]) -> None:
         finished("export", name, others), settings[at + 1]
     ):
         print(path)
+
+
+def sweep(name: str, rest: list[str]) -> None:
+    """Train the product of experiments and settings; write a table."""
+    from aevb import grid
+
+    names, mine, axes = grid.split([name, *rest], grid.Sweep())
+    asked = typed(grid.Sweep(), mine, "aevb sweep NAMES", grid.SWEEP)
+    points = grid.points(names, axes)
+    if asked.print:
+        train = f"{shlex.quote(sys.executable)} -m aevb train"
+        print("\n".join(f"{train} {point.line}" for point in points))
+        return
+    grid.check_sweep(asked)
+    from aevb import sweep
+
+    sweep.sweep(points, asked)
+
+
+def search(name: str, rest: list[str]) -> None:
+    """Look for the settings with which a model is best."""
+    from aevb import grid
+
+    names, mine, axes = grid.split([name, *rest], grid.Search())
+    asked = typed(grid.Search(), mine, "aevb search NAME", grid.SEARCH)
+    grid.check_search(names, axes, asked)
+    from aevb import search
+
+    search.search(names[0], axes, asked)
 
 
 def train_all() -> None:
@@ -233,6 +278,8 @@ NAMED: dict[str, Callable[[str, list[str]], None]] = {
     "evaluate": evaluate,
     "explore": explore,
     "export": export,
+    "sweep": sweep,
+    "search": search,
 }
 """Commands that take an experiment's name and its settings."""
 
@@ -266,7 +313,9 @@ def parsed(args: list[str]) -> Callable[[], None]:
             f"{', '.join(experiments.EXPERIMENTS)}. Its settings are "
             "options: `aevb train NAME --help` lists them. `aevb explore "
             "NAME` writes a page with its explorers, `aevb export NAME --to "
-            "model.json` its networks.",
+            "model.json` its networks. `aevb sweep NAMES --seed 0..9` trains "
+            "a product of settings, `aevb search NAME --lr 1e-3..1e-2` looks "
+            "for the best; --help after either says more.",
         )
 
 

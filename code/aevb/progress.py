@@ -65,6 +65,7 @@ class Progress:
                 position=_row,
                 leave=not job,
                 delay=SOON,
+                smoothing=0.0,  # jobs end in pairs: the pace of all is meant
                 dynamic_ncols=True,
                 bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
             )
@@ -77,6 +78,11 @@ class Progress:
             self.told = time.monotonic()
             share = f"{self.done / max(self.total, 1):.0%}"
             line(f"{self.label} {share}" + f" ({self.loss})" * bool(self.loss))
+
+    def refresh(self) -> None:
+        """Draw the time anew."""
+        if self.bar is not None:
+            self.bar.refresh()
 
     def note(self, values: Mapping[str, float]) -> None:
         """Show the latest loss beside the bar."""

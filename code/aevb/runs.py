@@ -14,6 +14,7 @@ runs in the same way.
 import ast
 import hashlib
 import json
+import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
@@ -156,9 +157,9 @@ def run(name: str, fit: Fit | None = None, **overrides: Any) -> Run:
     return found
 
 
-def finished(name: str) -> Run | None:
+def finished(name: str, **overrides: Any) -> Run | None:
     """The finished run of an experiment; None where it is to be made."""
-    return _finished(_place(name))
+    return _finished(_place(name, **overrides))
 
 
 def trained(name: str, **overrides: Any) -> tuple[Run, str]:
@@ -306,8 +307,9 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locks.held(path, str(folder)))
-            # nobody else writes here: what a killed process had begun
-            for unfinished in folder.glob(".*.[0-9]*"):
+            # nobody else of this machine writes here: what a killed process
+            # had begun
+            for unfinished in folder.glob(f".*.[0-9]*.{platform.node()}"):
                 unfinished.unlink()
         except OSError as error:
             raise UserError(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import (
     active_children,
     get_context,
@@ -35,7 +35,8 @@ def make(
     needs: Callable[[Job], Sequence[Job]],
     size: int,
     tell: bool = True,
-) -> None:
+    stop: bool = True,
+) -> dict[Job, UserError]:
     """Do all jobs, each once what it needs is done.
 
     Args:
@@ -43,16 +44,22 @@ def make(
         do: a function of a module, called in another process.
         needs: the jobs that one needs.
         size: how many are done at once.
-        tell: whether to say that one is done.
+        tell: whether to say that one is done, and to show a bar of all.
+        stop: whether one that fails ends the others.
+
+    Returns:
+        Those that failed, each with its fault; none where it stops.
 
     Raises:
-        UserError: one of them failed; the others are stopped, and go on
-            from their checkpoints at the next call.
+        UserError: one of them failed, or was killed; the others are stopped,
+            and go on from their checkpoints at the next call.
     """
     waiting = list(jobs)
     making: dict[Future[None], Job] = {}
+    faults: dict[Job, UserError] = {}
     alive: set[BaseProcess] = set()
-    with _pool(size) as pool:
+    bars = progress.Progress("all", len(jobs)) if tell else nullcontext()
+    with _pool(size) as pool, bars as bar:
         while waiting or making:
             unfinished = {*waiting, *making.values()}
             ready = [j for j in waiting if unfinished.isdisjoint(needs(j))]
@@ -64,14 +71,25 @@ def make(
             before, alive = alive, set(active_children())
             if before - alive:
                 raise BrokenProcessPool
+            if bar:
+                bar.refresh()
             for future in done:
-                future.result()
-                _, name = making.pop(future)
+                job = making.pop(future)
+                try:
+                    future.result()
+                except UserError as fault:
+                    if stop:
+                        raise
+                    faults[job] = fault
                 left = len(waiting) + len(making)
-                if tell and not progress.watched():
+                if bar and progress.watched():
+                    bar.update()
+                elif bar:
+                    how = "failed" if job in faults else "is done"
                     progress.line(
-                        f"{name} is done, {left} of {len(jobs)} left"
+                        f"{job[1]} {how}, {left} of {len(jobs)} left"
                     )
+    return faults
 
 
 @contextmanager
@@ -84,8 +102,9 @@ def _pool(size: int) -> Iterator[ProcessPoolExecutor]:
     context = get_context("spawn")
     rows = context.SimpleQueue()
     for row in range(size):
-        rows.put(row)
+        rows.put(row + 1)
     arguments = context.RLock(), rows
+    progress.share(arguments[0], 0)  # the bar of all, above
     pool = ProcessPoolExecutor(size, context, _begin, arguments)
     try:
         yield pool

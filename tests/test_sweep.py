@@ -1,0 +1,406 @@
+"""Sweeps and searches: what is asked for, trained, tabulated, and refused."""
+
+import csv
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import scipy.stats
+
+from aevb import __main__ as aevb_main
+from aevb import cli, grid, profiles, runs
+from aevb.evaluation import Estimate
+from aevb.grid import Point
+from benchmarks import seeds
+from conftest import PATIENCE, TESTS, until
+from toy_aevb import Counted
+
+ROOT = TESTS.parent
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Jobs in this process."""
+
+    def make(jobs, do, needs, size, stop=True):
+        faults = {}
+        for job in jobs:
+            try:
+                do(job)
+            except profiles.UserError as fault:
+                faults[job] = fault
+        return faults
+
+    monkeypatch.setattr("aevb.workers.make", make)
+    monkeypatch.setattr("aevb.progress.job", "")  # put back afterwards
+    monkeypatch.setattr("aevb.agenda.product_rate", lambda: 50.0)
+
+
+@pytest.fixture
+def said(monkeypatch, capsys, tmp_path):
+    """Run a command; give its exit status and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(line):
+        monkeypatch.setattr(sys, "argv", ["aevb", *line.split()])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+# ---- what is asked for
+
+
+def points(line):
+    names, _, axes = grid.split(line.split(), grid.Sweep())
+    return grid.points(names, axes)
+
+
+def test_a_product_is_typed_and_each_of_it_is_a_command_of_train():
+    found = points(
+        "vae_kl vae_sgvb --seed 0..2 --coeff .5 2 --hidden-dims 8,4 8,6,4, "
+        "--estimator stl --bilinear True False --lr=1e-3 --seed 1 7"
+    )
+    assert len(found) == 2 * 4 * 2 * 2 * 2
+    assert found[0].line == (
+        "vae_kl --seed 0 --coeff 0.5 --hidden-dims 8 4 --estimator stl "
+        "--bilinear --lr 0.001"
+    )
+    assert points("ae --seed 3..3") == points("ae --seed 3")
+    for point in found[::13]:
+        name, *args = point.line.split()
+        experiment = profiles.configure(name)[1]
+        config = profiles.configure(name, **dict(point.settings))[1]
+        assert cli.typed(experiment, args, "", "") == config
+
+
+def test_a_search_has_ranges_and_choices_and_holds_images_out():
+    _, mine, axes = grid.split(
+        [
+            "vae_kl",
+            "--lr",
+            "1e-3..1e-2",
+            "--beta2",
+            "0.9",
+            "0.95",
+            "--seconds",
+            "5",
+        ],
+        grid.Search(),
+    )
+    assert mine == ["--seconds", "5"]
+    assert grid.space("vae_kl", axes) == {
+        "lr": (1e-3, 1e-2),
+        "beta2": ["0.9", "0.95"],
+        "train_size": ["55000"],
+    }
+    assert grid.space("torus_plain", {"pairs": ["2..9"]}) == {"pairs": (2, 9)}
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("sweep", "sweep which experiment?"),
+        ("sweep ea", "did you mean ae?"),
+        ("sweep ae ea --seed 0", "did you mean ae?"),
+        ("sweep ae --sed 0..3", "no setting of ae 'sed'; did you mean seed?"),
+        ("sweep vae_kl ae --coeff 1", "there is no setting of ae 'coeff'"),
+        ("sweep ae --seed 0..x", "seed: input should be a valid integer"),
+        ("sweep ae --seed 3..0", "seed: 3..0 is no range from low to high"),
+        ("sweep ae --seed 0..99999", "at most 10000 whole numbers"),
+        ("sweep ae --seed 0..99 --epochs 1..200", "20000 runs of ae"),
+        ("sweep ae --lr 1e-3..1e-2", "list the values"),
+        ("sweep ae --lr 0.1 -1", "lr: input should be greater than 0"),
+        ("sweep ae --lr", "lr: give one value or more"),
+        ("sweep ae --batch-size 70000", "batch_size: there are 60000"),
+        ("sweep ae --hidden-dims 8 2", "join what makes one value by commas"),
+        ("sweep ae --hidden-dims 8,x", "hidden_dims: invalid JSON"),
+        ("sweep vae_kl --estimator mc", "estimator: input should be 'kl'"),
+        ("sweep ae --engine pbs", "--engine"),
+        ("sweep ae --engine slurm", "there is no sbatch here"),
+        ("sweep ae --slurm gpu --engine slurm", "name=value, not gpu"),
+        ("sweep ae --minutes 0", "minutes must be positive"),
+        ("search", "search which experiment?"),
+        ("search ae vae_kl --lr 1..2", "one experiment, not 2"),
+        ("search ae", "search what?"),
+        ("search ae --lr 1e-3", "search what?"),
+        ("search ae --lr 2..1", "lr: 2..1 is no range"),
+        ("search ae --lr 0..1", "lr: input should be greater than 0"),
+        ("search ae --beta2 0.9 1", "beta2: input should be less than 1"),
+        ("search ae --optimizer a..b", "optimizer: input should be"),
+        ("search ae --lr 1..2 --train-size 60000", "take 1 to 55000"),
+        ("search ae --lr 1..2 --seconds 0", "seconds must be positive"),
+    ],
+)
+def test_what_is_wrong_is_refused(args, words, refused, monkeypatch):
+    monkeypatch.delenv("AEVB_PROFILE", raising=False)
+    monkeypatch.setattr(grid, "find_spec", lambda name: object())
+    assert words in refused(aevb_main.main, *args.split())
+
+
+def test_a_missing_package_is_named(refused, monkeypatch):
+    monkeypatch.setattr(grid, "find_spec", lambda name: None)
+    for args, package in (
+        ("sweep ae --engine submitit", "submitit"),
+        ("search ae --lr 1..2", "optuna"),
+    ):
+        err = refused(aevb_main.main, *args.split())
+        assert f"needs one more package: pip install {package}" in err
+
+
+def test_neither_help_nor_refusal_nor_print_needs_what_is_slow(tmp_path):
+    script = """
+import sys
+from aevb import __main__
+for args in ("sweep ae --help", "search ae --help", "sweep ae --lr 0",
+             "search ae --lr 0..1", "sweep ae --seed 0..2 --print"):
+    sys.argv = ["aevb", *args.split()]
+    try:
+        __main__.main()
+    except SystemExit:
+        pass
+heavy = {"torch", "scipy", "matplotlib", "numpy", "optuna", "submitit"}
+print(*heavy & set(sys.modules), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "code")},
+        capture_output=True,
+        text=True,
+    )
+    *faults, heavy = done.stderr.splitlines()
+    assert (len(faults), heavy) == (2, "")
+    assert done.stdout.splitlines()[-3:] == [
+        f"{sys.executable} -m aevb train ae --seed {seed}" for seed in range(3)
+    ]
+
+
+# ---- the table
+
+
+def test_mean_deviation_and_error_are_those_of_the_numbers():
+    from aevb import sweep
+
+    assert sweep.summary([1.0, 2.0, 6.0]) == {
+        "mean": 3.0,
+        "standard_deviation": pytest.approx(7**0.5),
+        "standard_error": pytest.approx((7 / 3) ** 0.5),
+        "n": 3,
+    }
+    only = sweep.summary([2.0])
+    assert only["standard_deviation"] is only["standard_error"] is None
+
+
+def test_a_row_for_each_experiment_setting_and_metric():
+    from aevb import sweep
+
+    found = {}
+    for name in ("a", "b"):
+        for seed in (0, 1):
+            for lr in (0.1, 0.2):
+                at = Point(name, (("seed", seed), ("lr", lr)))
+                value = Estimate(seed + 10 * lr)
+                found[at] = SimpleNamespace(metrics={"m": value, "k": value})
+    rows = sweep.table(found)
+    assert len(rows) == 2 * 2 * 2
+    assert rows[0] == {
+        "experiment": "a",
+        "lr": 0.1,
+        "metric": "m",
+        "mean": 1.5,
+        "standard_deviation": pytest.approx(0.5**0.5),
+        "standard_error": pytest.approx(0.5),
+        "n": 2,
+    }
+
+
+# ---- runs
+
+
+def test_one_that_diverges_is_named_and_the_others_are_kept(
+    said, line, at_once, tmp_path
+):
+    command = "sweep line --seed 0..2 --lr 0.05 1e39 --to here --metric"
+    status, out, err = said(f"{command} weight")
+    assert status == 2
+    assert "3 of 6 runs failed: line --seed 0 --lr 1e+39: " in err
+    assert "diverged at step" in err
+    assert out.splitlines()[0].split() == [
+        *("experiment", "lr", "metric", "mean"),
+        *("standard_deviation", "standard_error", "n"),
+    ]
+    trained = len(Counted.log.read_text().splitlines())
+    with (tmp_path / "here" / "table.csv").open() as file:
+        [row] = csv.DictReader(file)
+    tree = json.loads((tmp_path / "here" / "table.json").read_text())
+    values = [
+        run["metrics"]["weight"]["value"] for run in tree["runs"].values()
+    ]
+    assert float(row["mean"]) == pytest.approx(sum(values) / 3)
+    assert (row["n"], len(tree["failed"])) == ("3", 3)
+    assert (tmp_path / "here" / "figure.png").stat().st_size > 1000
+    # the good ones are found, and a metric that no run has is refused
+    status, _, err = said("sweep line --seed 0..2 --lr 0.05 --metric wait")
+    assert (status, "did you mean weight?" in err) == (2, True)
+    assert len(Counted.log.read_text().splitlines()) == trained
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs groups")
+def test_a_sweep_goes_on_where_it_was_stopped(start, tmp_path):
+    command = ["sweep", "one", "--seed", "0", "--lr", "0.05", "1e39"]
+    process = start(TESTS / "toy_aevb.py", *command)
+    until(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert err.splitlines()[0] == "2 runs, 2 to train"
+    (tmp_path / "go").touch()
+    process = start(TESTS / "toy_aevb.py", *command)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2, err
+    assert "one --seed 0 --lr 0.05 is done" in err
+    assert "one --seed 0 --lr 1e+39 failed" in err
+    assert "1 of 2 runs failed: one --seed 0 --lr 1e+39" in err
+    assert out.splitlines()[1].split()[:3] == ["one", "0.05", "weight"]
+
+
+TINY = (
+    "torus_plain --epochs 1 --trials 1 --size 500 --pairs 2 --hidden-dims 8,"
+)
+
+
+def test_a_job_of_submitit_and_a_printed_command_make_the_runs(
+    said, tmp_path, monkeypatch
+):
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    for name, value in (
+        ("AEVB_RUNS", str(tmp_path / "runs")),
+        ("AEVB_PROFILE", "full"),
+        ("PYTHONPATH", str(ROOT / "code")),
+    ):
+        monkeypatch.setenv(name, value)
+    status, out, err = said(f"sweep {TINY} --seed 0 --engine submitit")
+    assert (status, "logs in" in err) == (0, True), err
+    assert "interpolation_offset_mean" in out
+    _, out, _ = said(f"sweep {TINY} --seed 0 1 --print")
+    first, second = out.splitlines()
+    assert first.endswith("--seed 0")
+    command = ["xargs", "-L", "1", "env"]
+    subprocess.run(command, input=second, text=True, check=True)
+    status, out, err = said(f"sweep {TINY} --seed 0 1")
+    assert (status, err) == (0, "")
+    assert "torus_plain" in out
+
+
+def test_slurm_gets_one_array(tmp_path, monkeypatch):
+    """Told by a stand-in for sbatch, whose tasks come to nothing."""
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    from aevb import sweep
+
+    stand_ins = {
+        "sbatch": f"cp $1 {tmp_path}/script; echo Submitted batch job 7",
+        "srun": "",
+        "sacct": "echo 'JobID|State|NodeList\n7_0|FAILED|a\n7_1|FAILED|a'",
+    }
+    for name, text in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
+    asked = grid.Sweep(engine="slurm", minutes=90, slurm=("partition=p",))
+    faults = sweep._submitted(["a --seed 0", "a --seed 1"], asked)
+    script = (tmp_path / "script").read_text()
+    for option in ("array=0-1", "time=90", "partition=p", "cpus-per-task=1"):
+        assert f"#SBATCH --{option}" in script
+    assert list(faults) == ["a --seed 0", "a --seed 1"]
+    assert "ended early, see " in faults["a --seed 0"]
+
+
+def test_what_another_machine_is_writing_stays(line):
+    runs.run("line")
+    [folder] = line.glob("line-*")
+    node = platform.node()
+    names = [f".x.1.{node}", f".x.1.{node}-2"]
+    for name in names:
+        (folder / name).touch()
+    (folder / runs.KEPT).unlink()
+    runs.run("line")
+    assert [name for name in names if (folder / name).exists()] == names[1:]
+
+
+# ---- a search
+
+
+def test_a_search_tries_settings_until_its_time_is_over(
+    said, line, at_once, tmp_path
+):
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    command = "search line --lr 1e-3..1 --ema 0 0.9 --epochs 1 --seconds 2"
+    status, out, err = said(command)
+    assert status == 0, err
+    assert "at once for 2 s; 0 trials are kept" in err
+    first, best, *_, last = out.splitlines()
+    assert first.endswith("trials came to their end")
+    assert "aevb train line --lr 0." in best
+    assert last == f"every trial: optuna-dashboard {line / 'search.journal'}"
+    journal = optuna.storages.journal.JournalFileBackend(
+        str(line / "search.journal")
+    )
+    [study] = optuna.get_all_study_summaries(
+        optuna.storages.JournalStorage(journal)
+    )
+    assert study.study_name == (
+        "full: line --lr 1e-3..1 --ema 0 0.9 --epochs 1"
+    )
+    assert study.n_trials >= 1
+    assert best.startswith(f"{study.best_trial.value:.6g} ")
+    # the same command goes on; what is best is a run like any other
+    said(best.split("aevb ")[1])
+    _, _, err = said(command.replace("2", "0.01"))
+    assert f"; {study.n_trials} trials are kept" in err
+    status, _, err = said("search line --lr 1e38..1e39 --seconds 0.5")
+    assert status == 2
+    assert "no trial came to its end in 0.5 s: " in err
+    assert "diverged at step" in err
+
+
+def test_a_vae_is_judged_by_images_that_it_was_not_trained_on(
+    small, monkeypatch, tmp_path
+):
+    from aevb import search
+
+    monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(grid, "HELD_OUT", 16)
+    brief = {"train_size": 48, "batch_size": 8, "epochs": 1}
+    brief |= {"hidden_dims": (8, 4), "test_size": 8, "importance_samples": 2}
+    run = runs.run("vae_kl", **brief)
+    assert search.held_out(run) > 100
+    narrow = {"train_size": 48, "batch_size": 8, "epochs": 1}
+    ae = runs.run("ae", **narrow, hidden_dims=(8, 2))
+    images = search.load_mnist("cpu").train.images[48:].float() / 255
+    expected = (ae.model(images)["imgs"] - images).square().mean().item()
+    assert search.held_out(ae) == pytest.approx(expected, rel=1e-5)
+
+
+# ---- the benchmark
+
+
+def test_a_difference_is_paired_by_seed():
+    first, second = [1.0, 2.5, 3.0, 7.0], [0.5, 2.0, 3.5, 5.0]
+    found = seeds.difference(first, second)
+    test = scipy.stats.ttest_rel(first, second).confidence_interval(0.95)
+    assert found["low"] == pytest.approx(test.low)
+    assert found["high"] == pytest.approx(test.high)
+    assert found["mean"] == pytest.approx(0.625)
+    assert found["n"] == 4
