@@ -254,10 +254,10 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def offline(browser):
     """A function that opens a file without a network; what goes wrong on
-    it, or asks for more than the file, is a failure."""
+    it, or asks for more than the file, is a failure in the end."""
     contexts, faults = [], []
 
     def open_page(path, **options):
