@@ -32,6 +32,13 @@ TESTS = Path(__file__).parent
 PATIENCE = 240  # seconds; far more than is needed, for a busy machine
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of a file go to one process, unless they name a group."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 # ---- experiments of a moment
 
 
@@ -226,6 +233,20 @@ def refused(monkeypatch, capsys, tmp_path):
         return err
 
     return call
+
+
+# ---- a small report
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The folder of the document, built once from another folder."""
+    from press import build
+    from test_press import write
+
+    document = write(tmp_path_factory.mktemp("press"))
+    build.build(document, {"profile": "test"})
+    return document.parent
 
 
 # ---- a real browser
