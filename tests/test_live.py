@@ -24,6 +24,8 @@ from aevb.models import AE, VAE
 from aevb.torus import Torus
 from conftest import fits, serious_faults
 
+pytestmark = pytest.mark.xdist_group("slow")
+
 
 def lively(model):
     """The model with every block at work, as after training."""
@@ -344,8 +346,8 @@ def test_estimators_are_those_of_torch(tab):
 def test_paths_and_distances_are_those_of_torus(tab, models):
     torus = Torus()
     started(tab, "torus")
-    for k in range(3):
-        if k:
+    for another in (False, True):
+        if another:
             tab.get_by_role("button", name="another pair").click()
         found = asked(tab, "torus", "it.state()")
         a, b = torus.point(*torch.tensor(found["ends"]).T).unsqueeze(1)

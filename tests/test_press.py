@@ -17,7 +17,7 @@ from pypdf import PdfReader
 from conftest import snapshot
 from press import __main__, build, execute, reader
 
-pytestmark = pytest.mark.xdist_group("press")
+pytestmark = pytest.mark.xdist_group("slow")
 
 CODE = '''\
 """A module of the report's own."""

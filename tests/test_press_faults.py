@@ -12,11 +12,10 @@ from pypdf import PdfReader
 from conftest import PATIENCE, is_gone, snapshot, until
 from press import __main__ as press_main
 from press import lock
-from test_press import HEAD, PLOT, write
+from test_press import HEAD, write
 
 GROUPS = pytest.mark.skipif(os.name != "posix", reason="needs groups")
 
-CHUNK = "```{python}\n"
 META = {
     "output-file: ../escaped": "must be a plain name, not `../escaped`",
     "output-file: /tmp/escaped": "must be a plain name, not `/tmp/escaped`",
@@ -33,8 +32,20 @@ META = {
     "title: !!bool maybe": "YAML",
     "title: !!int": "YAML",
     "date: !!timestamp x": "YAML",
-    f"title: {'[' * 5000}": "YAML",
+    f"title: {'[' * 1000}": "YAML",
 }
+
+
+FIGURE = """\
+```{python}
+#| label: fig-a
+#| fig-cap: c
+#| fig-alt: a
+from IPython.display import SVG
+def figure(words):  # without matplotlib, which takes a second
+    size = 'width="90pt" height="30pt" viewBox="0 0 90 30"'
+    xmlns = 'xmlns="http://www.w3.org/2000/svg"'
+    return SVG(f"<svg {xmlns} {size}><!-- {words} --></svg>")"""
 
 
 def press(document, *args):
@@ -81,11 +92,11 @@ def no_space(*_args, **_options):
 def test_press_without_space_changes_nothing(
     where, tmp_path, refused, monkeypatch
 ):
-    figure = (
-        f"{CHUNK}#| label: fig-a\n#| fig-cap: c\n#| fig-alt: a\n{PLOT}```\n"
-    )
     needs_figure = where.endswith("write_bytes")
-    document = write(tmp_path, HEAD + (figure if needs_figure else "Text.\n"))
+    document = write(
+        tmp_path,
+        HEAD + (f"{FIGURE}\nfigure(1)\n```\n" if needs_figure else "Text.\n"),
+    )
     (tmp_path / "report.pdf").write_text("the last build's")
     monkeypatch.setattr(where, no_space)
     err = refused(press(document, "--engine", "press"))
@@ -107,19 +118,13 @@ def test_press_names_what_is_missing_or_in_the_way(tmp_path, refused):
 # ends only when the second has come to wait for it.
 TWICE = f"""\
 {HEAD}
-```{{python}}
-#| label: fig-a
-#| fig-cap: "A title."
-#| fig-alt: a
+{FIGURE}
 import os, pathlib, time
-from IPython.display import SVG
 here = os.environ["JPY_PARENT_PID"]
 pathlib.Path("at-work").write_text(f"{{os.getpid()}}")
 while not pathlib.Path("go").exists():
     time.sleep(0.05)
-size = 'width="90pt" height="30pt" viewBox="0 0 90 30"'
-xmlns = 'xmlns="http://www.w3.org/2000/svg"'
-SVG(f"<svg {{xmlns}} {{size}}><!-- {{here}} --></svg>")
+figure(here)
 ```
 
 Made by `{{python}} here`.
@@ -178,11 +183,9 @@ def test_ctrl_c_ends_press_and_its_kernel_with_one_line(start, tmp_path):
 
 
 def test_what_a_killed_build_left_goes_with_the_next(tmp_path, capsys):
-    from press import __main__
-
     document = write(tmp_path, f"{HEAD}Text.\n")
     (tmp_path / ".press-left" / "figures").mkdir(parents=True)
     (tmp_path / lock.NAME).write_text("999999\n")
-    assert __main__.main([str(document), "--engine", "press"]) == 0
+    assert press(document, "--engine", "press")() == 0
     assert [p.name for p in tmp_path.glob(".press*")] == []
     assert capsys.readouterr().err == ""

@@ -12,7 +12,10 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from aevb import results
+from conftest import PATIENCE
 from press import jupyter
+
+pytestmark = pytest.mark.xdist_group("slow")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -91,6 +94,7 @@ def notebook(installed, tmp_path_factory):
     client = NotebookClient(
         new_notebook(cells=cells),
         kernel_name="python3",
+        startup_timeout=PATIENCE,
         resources={"metadata": {"path": str(folder)}},
     )
     with pytest.MonkeyPatch.context() as patch:

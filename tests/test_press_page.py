@@ -6,7 +6,7 @@ import pytest
 
 from conftest import fits, serious_faults
 
-pytestmark = pytest.mark.xdist_group("press")
+pytestmark = pytest.mark.xdist_group("slow")
 
 
 @pytest.fixture(scope="module")

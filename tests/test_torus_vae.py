@@ -164,12 +164,15 @@ def test_winding_matrix_of_known_maps(matrix, determinant):
     assert float(torch.det(found)) == pytest.approx(determinant)
 
 
-def test_betti_numbers_of_a_torus_a_sphere_and_a_circle(torus):
-    torch.manual_seed(0)
+def test_betti_numbers_of_a_torus(torus):
     model = Exact(torus)
     numbers, gap = betti_numbers(model.decode(latent_lattice(model, 30_000)))
     assert numbers == [1, 2, 1]
     assert gap > 1.1
+
+
+def test_betti_numbers_of_a_sphere_and_a_circle():
+    torch.manual_seed(0)
     sphere = torch.nn.functional.normalize(torch.randn(8000, 3), dim=1)
     assert betti_numbers(sphere, 300)[0] == [1, 0, 1]
     t = torch.linspace(0, TAU, 2000)
