@@ -659,36 +659,15 @@ def test_a_fault_is_named_with_its_line(name, refusal):
     [
         (b"---\ntitle: t\n---\n\xff\n", "line 4: the byte 0xff"),
         ("---\ntitle: t\n", "line 1: the front matter is never closed"),
-        ("---\ntitle: [\n---\n", "line 2: YAML"),
-        (
-            "---\nfont: big\n---\n",
-            "line 2: press does not know the key `font`",
-        ),
-        (
-            "---\nbibliography: no.bib\n---\n",
-            "line 2: the bibliography `no.bib` does not exist",
-        ),
-        (
-            "---\nauthor: \U000f0000\n---\n",
-            "line 2: no font on this machine has",
-        ),
         (
             "---\nbibliography: references.bib\n---\n\nSee @nobody.\n",
             "line 5: Pandoc: Citeproc: citation nobody not found",
         ),
+        (HEAD + "> " * 300 + "a\n", "nested too deeply"),
     ],
 )
-def test_a_fault_of_the_front_matter_is_named(text, message, refusal):
+def test_a_fault_of_the_whole_text_is_named(text, message, refusal):
     assert message in refusal(text)
-
-
-def test_what_is_nested_too_deeply_is_named(refusal):
-    assert "nested too deeply" in refusal(HEAD + "> " * 300 + "a\n")
-
-
-def test_a_file_in_the_way_of_the_figures_is_named(tmp_path, refusal):
-    (tmp_path / "figures").write_text("a file")
-    assert "figures: stands in the way" in refusal(HEAD)
 
 
 def test_the_notebook_as_the_document_is_refused_at_once(built, capsys):

@@ -21,6 +21,9 @@ META = {
     "output-file: /tmp/escaped": "must be a plain name, not `/tmp/escaped`",
     "output-file: .pdf": "must be a plain name",
     "output-file: [a]": "`output-file` cannot be `['a']`",
+    "font: big": "press does not know the key `font`",
+    "author: \U000f0000": "no font on this machine has",
+    "bibliography: no.bib": "the bibliography `no.bib` does not exist",
     "bibliography: 3": "`bibliography` cannot be `3`",
     "bibliography: [3]": "`bibliography` cannot be `[3]`",
     "title: {a: b}": "`title` cannot be",
@@ -54,8 +57,7 @@ def press(document, *args):
 
 @pytest.mark.parametrize("key", META, ids=lambda key: key[:30])
 def test_press_refuses_a_key(key, tmp_path, refused):
-    document = write(tmp_path, f"---\nlang: en\n{key}\n---\n\nText.\n")
-    document.write_text(f"---\n{key}\n---\n\nText.\n")
+    document = write(tmp_path, f"---\n{key}\n---\n\nText.\n")
     err = refused(press(document, "--engine", "press"))
     assert err.startswith("press: report.qmd, line 2: ")
     assert META[key] in err
@@ -110,6 +112,10 @@ def test_press_names_what_is_missing_or_in_the_way(tmp_path, refused):
     (tmp_path / "kerberos.pdf").mkdir()
     err = refused(press(document, "--engine", "press"))
     assert "kerberos.pdf: stands in the way" in err
+    (tmp_path / "kerberos.pdf").rmdir()
+    (tmp_path / "figures").write_text("a file")
+    err = refused(press(document, "--engine", "press"))
+    assert "figures: stands in the way" in err
 
 
 # ---- interrupted, killed, twice at once
