@@ -19,6 +19,9 @@ from aevb.experiments import Experiment
 from aevb.models import VAE
 from aevb.settings import Config
 
+# nbformat's schemas would build a grammar with it, for two seconds
+sys.modules.setdefault("rfc3987_syntax", None)
+
 # the models of the tests are so small that threads only wait for each other
 torch.set_num_threads(1)
 
@@ -29,7 +32,14 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TESTS = Path(__file__).parent
-PATIENCE = 240  # seconds; far more than is needed, for a busy machine
+PATIENCE = 900  # seconds; far more than is needed, for a busy machine
+
+
+def pytest_collection_modifyitems(items):
+    """The tests of a file go to one process, unless they name a group."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 # ---- experiments of a moment
@@ -228,6 +238,20 @@ def refused(monkeypatch, capsys, tmp_path):
     return call
 
 
+# ---- a small report
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The folder of the document, built once from another folder."""
+    from press import build
+    from test_press import write
+
+    document = write(tmp_path_factory.mktemp("press"))
+    build.build(document, {"profile": "test"})
+    return document.parent
+
+
 # ---- a real browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -254,10 +278,10 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def offline(browser):
     """A function that opens a file without a network; what goes wrong on
-    it, or asks for more than the file, is a failure."""
+    it, or asks for more than the file, is a failure in the end."""
     contexts, faults = [], []
 
     def open_page(path, **options):

@@ -14,6 +14,9 @@ from aevb import data, mnist_files
 from aevb.errors import UserError
 from conftest import CONTENT
 
+# where torchvision is imported as well, which takes seconds
+pytestmark = pytest.mark.xdist_group("test_mnist_files")
+
 # -- binary images
 
 GREY = torch.arange(256, dtype=torch.uint8)

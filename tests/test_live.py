@@ -6,6 +6,7 @@ import io
 import json
 import zlib
 from contextlib import redirect_stdout
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,8 @@ from aevb.live import page as pages
 from aevb.models import AE, VAE
 from aevb.torus import Torus
 from conftest import fits, serious_faults
+
+pytestmark = pytest.mark.xdist_group("slow")
 
 
 def lively(model):
@@ -185,10 +188,10 @@ def html(models, images, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def opened(offline, html):
-    """A function that opens the page, with options of its context."""
-    return lambda **options: offline(html, **options)
+@pytest.fixture(scope="module")
+def tab(offline, html):
+    """The page, opened once; an explorer keeps what a test did to it."""
+    return offline(html, has_touch=True)
 
 
 def started(tab, name):
@@ -206,8 +209,7 @@ def asked(tab, name, expression, argument=None):
     )
 
 
-def test_decodes_are_those_of_torch(opened, models):
-    tab = opened()
+def test_decodes_are_those_of_torch(tab, models):
     started(tab, "plane")
     z = torch.randn(100, 2, generator=torch.Generator().manual_seed(3))
     for i, name in enumerate(("ae", "vae")):
@@ -221,8 +223,7 @@ def test_decodes_are_those_of_torch(opened, models):
         assert (torch.tensor(p) - expected).abs().max() < 1e-3
 
 
-def test_the_point_follows_mouse_keys_and_fingers(opened):
-    tab = opened(has_touch=True)
+def test_the_point_follows_mouse_keys_and_fingers(tab):
     started(tab, "plane")
     canvas = tab.locator("#live-plane canvas").first
     box = canvas.bounding_box()
@@ -249,8 +250,7 @@ def test_the_point_follows_mouse_keys_and_fingers(opened):
     assert np.abs(point() - first).max() > 1e-6
 
 
-def test_a_drag_keeps_30_frames_a_second(opened):
-    tab = opened()
+def test_a_drag_keeps_30_frames_a_second(tab):
     started(tab, "plane")
     client = tab.context.new_cdp_session(tab)
     client.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -274,54 +274,53 @@ def test_a_drag_keeps_30_frames_a_second(opened):
 
 def settled(tab):
     """The state of the bound's explorer, once its integrals are exact."""
-    for _ in range(3000):
-        found = asked(tab, "bound", "it.state()")
-        if found.get("posterior") and (found.get("sums") or {}).get("settled"):
-            return found
-        tab.wait_for_timeout(100)
-    raise AssertionError("its integrals never settled")
+    return tab.evaluate("""async () => {
+      const it = await aevbLive.ready["live-bound"];
+      for (;;) {
+        const found = it.state();
+        if (found.posterior && found.sums?.settled) return found;
+        await new Promise((go) => setTimeout(go, 20));
+      }
+    }""")
 
 
-def test_the_bar_adds_up_at_twenty_places(opened, models, images):
-    tab, x = opened(), data.binarize(images, "fixed").double()
+def test_the_bar_adds_up_at_twenty_places(tab, models, images):
     started(tab, "bound")
+    x = data.binarize(images, "fixed").double()
     model = copy.deepcopy(models["vae"]).double()
+    exact = evaluation.log_px_by_quadrature(model, x[:2], 0.1).tolist()
     places = torch.rand(20, 4, generator=torch.Generator().manual_seed(4))
     for k, (a, b, c, d) in enumerate(places.tolist()):
         if k % 10 == 0:
-            exact = evaluation.log_px_by_quadrature(model, x[[k]], 0.05).item()
-            asked(tab, "bound", "it.setImage(it.testImage(a), a)", k)
-            settled(tab)
+            asked(tab, "bound", "it.setImage(it.testImage(a), a)", k // 10)
         q = {"mean": [2 * a - 1, 2 * b - 1], "sd": [0.05 + c / 2, 0.05 + d]}
         asked(tab, "bound", "it.setQ(a)", q)
         found = settled(tab)
         sums, log_px = found["sums"], found["posterior"]["logPx"]
-        assert log_px == pytest.approx(exact, abs=0.02)  # rounded weights
+        # its weights are rounded
+        assert log_px == pytest.approx(exact[k // 10], abs=0.02)
         assert sums["elbo"] + sums["gap"] == pytest.approx(log_px, abs=1e-3)
         mean, sd = (torch.tensor([q[key]]) for key in ("mean", "sd"))
         kl = -objectives.loss_KL_wo_E({"mean": mean, "logvar": 2 * sd.log()})
         assert sums["rate"] == pytest.approx(kl.item(), abs=1e-4)
 
 
-def test_the_best_normal_is_better_than_its_neighbours(opened):
-    tab = opened()
+def test_the_best_normal_is_better_than_its_neighbours(tab):
     started(tab, "bound")
+    asked(tab, "bound", "it.setImage(it.testImage(2), 2)")
     start = settled(tab)["sums"]["elbo"]
     asked(tab, "bound", "it.best()")
     top = settled(tab)
     q, elbo = top["q"], top["sums"]["elbo"]
     assert start < elbo <= top["posterior"]["logPx"]
-    for key in ("mean", "sd"):
-        for d in (0, 1):
-            for step in (-0.2, 0.2):
-                other = {**q, key: list(q[key])}
-                other[key][d] += step * q["sd"][d]
-                asked(tab, "bound", "it.setQ(a)", other)
-                assert settled(tab)["sums"]["elbo"] < elbo
+    for key, d, step in product(("mean", "sd"), (0, 1), (-0.2, 0.2)):
+        other = {**q, key: list(q[key])}
+        other[key][d] += step * q["sd"][d]
+        asked(tab, "bound", "it.setQ(a)", other)
+        assert settled(tab)["sums"]["elbo"] < elbo
 
 
-def test_estimators_are_those_of_torch(opened):
-    tab = opened()
+def test_estimators_are_those_of_torch(tab):
     started(tab, "estimators")
     found = asked(tab, "estimators", "it.state()")
     mu = torch.tensor([[float(found["mu"])]], requires_grad=True)
@@ -344,11 +343,11 @@ def test_estimators_are_those_of_torch(opened):
         )
 
 
-def test_paths_and_distances_are_those_of_torus(opened, models):
-    tab, torus = opened(), Torus()
+def test_paths_and_distances_are_those_of_torus(tab, models):
+    torus = Torus()
     started(tab, "torus")
-    for k in range(3):
-        if k:
+    for another in (False, True):
+        if another:
             tab.get_by_role("button", name="another pair").click()
         found = asked(tab, "torus", "it.state()")
         a, b = torus.point(*torch.tensor(found["ends"]).T).unsqueeze(1)
@@ -373,19 +372,18 @@ def test_paths_and_distances_are_those_of_torus(opened, models):
             )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1920])
-def test_it_fits_and_is_accessible(opened, width, scheme):
-    tab = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
+def test_it_fits_and_is_accessible(tab):
     for name in ("plane", "bound", "estimators", "torus"):
         started(tab, name)
-    assert fits(tab, width)
-    assert serious_faults(tab) == []
-    if width == 360:
-        assert len(tab.pdf()) > 10_000
+    for width, scheme in product((360, 1920), ("light", "dark")):
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.emulate_media(color_scheme=scheme)
+        assert fits(tab, width)
+        assert serious_faults(tab) == []
+    assert len(tab.pdf()) > 10_000
 
 
-def test_without_scripts_the_still_picture_stands_there(opened):
-    tab = opened(java_script_enabled=False)
+def test_without_scripts_the_still_picture_stands_there(offline, html):
+    tab = offline(html, java_script_enabled=False)
     assert tab.get_by_alt_text("Codes.").is_visible()
     assert not tab.locator("#live-bound").is_visible()

@@ -7,71 +7,51 @@ import sys
 import zipfile
 from pathlib import Path
 
-import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from aevb import results
-from press import build, jupyter
+from conftest import PATIENCE
+from press import jupyter
+
+pytestmark = pytest.mark.xdist_group("slow")
 
 ROOT = Path(__file__).resolve().parent.parent
-PATHS = os.pathsep.join([str(ROOT / "code"), str(ROOT)])
 
-# a chunk for each thing that the report takes from its packages
-DOCUMENT = """\
----
-title: t
----
-
-```{python}
-#| label: setup
-#| include: false
+# a cell for each thing that the report takes from its packages, where what
+# makes the page is not installed: a hosted Jupyter keeps its own (see `page`
+# in pyproject.toml)
+CELLS = {
+    "setup": """\
+import sys
+for name in ("nbformat", "nbclient", "yaml", "pypandoc", "typst", "pypdf"):
+    sys.modules[name] = None
 import aevb, press, proofs
-from aevb import results
-from aevb.report import table
+from aevb import evaluation, report, results, runs, studies, torus_vae
+from aevb.figures import estimators, latent, likelihood, torus
 from press.jupyter import show_markdown
 from proofs import record
-show_markdown()
-```
-
-```{python}
-#| label: where
-print([m.__file__ for m in (aevb, press, proofs)])
-```
-
-```{python}
-#| label: what
+show_markdown()""",
+    "where": "print([m.__file__ for m in (aevb, press, proofs)])",
+    "what": """\
 print(record.KEPT.is_file(), len(results.benchmark("torus_seeds")["seeds"]))
-print(results.provenance()["source"], results.provenance()["code"])
-```
-
-```{python}
-#| label: proof
+print(results.provenance()["source"], results.provenance()["code"])""",
+    "proof": """\
 #| output: asis
-proofs.show("log-concave", "jensen", "elbo")
-```
-
-```{python}
-#| label: code
+proofs.show("log-concave", "jensen", "elbo")""",
+    "code": """\
 #| output: asis
-print("`aevb`:\\n\\n```{=html}\\n<b>screen</b>\\n```\\n\\nafter")
-```
-
-```{python}
-#| label: tbl-one
+print("`aevb`:\\n\\n```{=html}\\n<b>screen</b>\\n```\\n\\nafter")""",
+    "tbl-one": """\
 #| tbl-cap: "One."
 #| output: asis
-print("| x | y |\\n|---|---|\\n| a | 1 |")
-```
-
-```{python}
-#| label: fig-one
-#| fig-cap: One.
-#| fig-alt: A line.
+print("| x | y |\\n|---|---|\\n| a | 1 |")""",
+    "fig-one": """\
 import matplotlib.pyplot as plt
 plt.plot([0, 1])
-plt.show()
-```
-"""
+plt.show()""",
+}
 
 
 @pytest.fixture(scope="module")
@@ -98,35 +78,28 @@ def installed(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def notebook(installed, tmp_path_factory):
-    """A small report by press, run again by Jupyter in an empty folder."""
-    made = tmp_path_factory.mktemp("report")
-    (made / "report.qmd").write_text(DOCUMENT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", PATHS)
-        build.build(made / "report.qmd")
+    """The cells, run by Jupyter in an empty folder."""
     folder = tmp_path_factory.mktemp("empty")
-    shutil.copy(made / "report.ipynb", folder)
+    cells = [
+        new_code_cell(f"#| label: {label}\n{source}")
+        for label, source in CELLS.items()
+    ]
     # the newest of everything is not what is tested here
     environment = {
         **os.environ,
         "PYTHONPATH": str(installed),
         "PYTHONWARNINGS": "ignore",
-        "JUPYTER_PREFER_ENV_PATH": "1",
         "IPYTHONDIR": str(folder / "ipython"),
     }
-    command = "nbconvert --to notebook --execute --inplace report.ipynb"
-    done = subprocess.run(
-        [sys.executable, "-m", *command.split()],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
+    client = NotebookClient(
+        new_notebook(cells=cells),
+        kernel_name="python3",
+        startup_timeout=PATIENCE,
+        resources={"metadata": {"path": str(folder)}},
     )
-    assert done.returncode == 0, done.stderr
-    return nbformat.read(folder / "report.ipynb", as_version=4)
-
-
-SHIPPED = {".py", ".json", ".typ", ".lua", ".html", ".js", ".css"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+        return client.execute(env=environment)
 
 
 def outputs(notebook, label):
@@ -178,26 +151,6 @@ def test_printed_markdown_is_rendered_outside_of_press(notebook):
     ):
         (output,) = outputs(notebook, label)
         assert text in output.data["text/markdown"]
-
-
-def test_the_notebook_needs_nothing_of_what_makes_the_page():
-    """A hosted Jupyter keeps its own: see `page` in pyproject.toml."""
-    code = """\
-import sys
-for name in ("nbformat", "nbclient", "yaml", "pypandoc", "typst", "pypdf"):
-    sys.modules[name] = None
-import proofs, proofs.record
-from aevb import evaluation, report, results, runs, studies, torus_vae
-from aevb.figures import estimators, latent, likelihood, torus
-from press import jupyter
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": PATHS},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_markdown_that_jupyter_does_not_know_becomes_plain():

@@ -1,36 +1,42 @@
 """The page on the screen, in a real browser."""
 
+from itertools import product
+
 import pytest
 
 from conftest import fits, serious_faults
-from press import build
-from test_press import write
+
+pytestmark = pytest.mark.xdist_group("slow")
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    document = write(tmp_path_factory.mktemp("page"))
-    build.build(document)
-    return document.with_name("kerberos.html")
+def page(built):
+    return built / "kerberos.html"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1920])
-def test_it_fits_and_is_accessible(page, offline, width, scheme):
-    window = {"width": width, "height": 900}
-    tab = offline(page, viewport=window, color_scheme=scheme)
-    assert fits(tab, width)
-    assert serious_faults(tab) == []
-    paper = "getComputedStyle(document.body).backgroundColor"
-    assert (tab.evaluate(paper) == "rgb(255, 255, 255)") == (scheme == "light")
-    if scheme == "dark":
-        tab.emulate_media(media="print")
-        assert tab.evaluate(paper) == "rgb(255, 255, 255)"
-        assert not tab.locator("nav").is_visible()
+@pytest.fixture(scope="module")
+def tab(page, offline):
+    """The page, opened once."""
+    return offline(page)
 
 
-def test_a_reference_shows_its_target_and_contents_follow(page, offline):
-    tab = offline(page, viewport={"width": 1200, "height": 700})
+def test_it_fits_and_is_accessible(tab):
+    for width, scheme in product((360, 1920), ("light", "dark")):
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.emulate_media(color_scheme=scheme)
+        assert fits(tab, width)
+        assert serious_faults(tab) == []
+        paper = "getComputedStyle(document.body).backgroundColor"
+        white = tab.evaluate(paper) == "rgb(255, 255, 255)"
+        assert white == (scheme == "light")
+    tab.emulate_media(media="print")
+    assert tab.evaluate(paper) == "rgb(255, 255, 255)"
+    assert not tab.locator("nav").is_visible()
+    tab.emulate_media(media="screen")
+
+
+def test_a_reference_shows_its_target_and_contents_follow(tab):
+    tab.set_viewport_size({"width": 1200, "height": 700})
     tab.locator("a.ref[href='#eq-bound']").first.hover()
     assert tab.locator("#preview math").count() == 1
     tab.keyboard.press("Escape")
@@ -43,8 +49,7 @@ def test_a_reference_shows_its_target_and_contents_follow(page, offline):
     assert "Figures" in current.inner_text()
 
 
-def test_code_is_folded_copied_and_says_where_it_stands(page, offline):
-    tab = offline(page)
+def test_code_is_folded_copied_and_says_where_it_stands(tab):
     listing = tab.locator("details.code").first
     assert not listing.locator("pre").is_visible()
     listing.locator("summary").click()

@@ -54,7 +54,7 @@ def test_a_shear_moves_the_modulus_by_a_moebius_map():
     torus = Torus()
     tau = geometry.modulus(geometry.surface(torus.chart))
     chart = sheared(torus, ((1, 0), (1, 1)))  # the second loop turns both
-    other = geometry.modulus(geometry.surface(chart, 51))
+    other = geometry.modulus(geometry.surface(chart, 25))
     assert other == pytest.approx(tau + 1, abs=1e-6)
 
 

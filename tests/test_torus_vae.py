@@ -164,12 +164,15 @@ def test_winding_matrix_of_known_maps(matrix, determinant):
     assert float(torch.det(found)) == pytest.approx(determinant)
 
 
-def test_betti_numbers_of_a_torus_a_sphere_and_a_circle(torus):
-    torch.manual_seed(0)
+def test_betti_numbers_of_a_torus(torus):
     model = Exact(torus)
     numbers, gap = betti_numbers(model.decode(latent_lattice(model, 30_000)))
     assert numbers == [1, 2, 1]
     assert gap > 1.1
+
+
+def test_betti_numbers_of_a_sphere_and_a_circle():
+    torch.manual_seed(0)
     sphere = torch.nn.functional.normalize(torch.randn(8000, 3), dim=1)
     assert betti_numbers(sphere, 300)[0] == [1, 0, 1]
     t = torch.linspace(0, TAU, 2000)
@@ -237,8 +240,9 @@ def test_a_perfect_model_has_perfect_numbers():
     assert found["coverage"].value < 2 * found["coverage_floor"].value
 
 
-@pytest.mark.parametrize("frequencies", [0, 10])
-@pytest.mark.parametrize("latent", ["plane", "torus"])
+@pytest.mark.parametrize(
+    ("latent", "frequencies"), [("plane", 10), ("torus", 0)]
+)
 def test_a_short_training_runs_and_learns(latent, frequencies):
     settings = {**BRIEF, "latent": latent, "frequencies": frequencies}
     task = TorusTask(TorusConfig(**{**settings, "epochs": 20}))

@@ -140,6 +140,7 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
     client = _Client(
         new_notebook(),
         timeout=None,
+        startup_timeout=600,  # a busy machine takes its time
         record_timing=False,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
