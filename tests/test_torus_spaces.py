@@ -8,6 +8,7 @@ from torch.distributions import Normal, kl_divergence
 
 from aevb.distributions import TAU, CircleUniform, WrappedNormal
 from aevb.spaces import FlatTorus, Plane
+from benchmarks import torus_bounds
 from benchmarks.spaces import (
     Cylinder,
     Joint,
@@ -16,7 +17,7 @@ from benchmarks.spaces import (
     SphereUniform,
     VonMisesFisher,
 )
-from benchmarks.torus_stress import anchors, observations, stress
+from benchmarks.torus_stress import NOISE, anchors, observations, stress
 from benchmarks.which_space import CLOUDS, log_px
 
 SPACES = [Plane(), FlatTorus(), Cylinder(), Sphere(), KleinBottle()]
@@ -144,6 +145,14 @@ def test_stress_does_not_see_the_scale():
     assert stress(far, 7 * far) == pytest.approx(0, abs=1e-12)
     # both have mean 2: sqrt((1 + 0 + 1) / 14)
     assert stress(far, double(2.0, 2.0, 2.0)) == pytest.approx((2 / 14) ** 0.5)
+
+
+def test_the_posterior_mean_finds_the_angles_again(monkeypatch):
+    monkeypatch.setattr(torus_bounds, "NODES", (384, 64))
+    angles = double([0.3, 2.0], [-1.0, -3.1])
+    x = torus_bounds.clean(angles) + NOISE * torch.randn(2, 50)
+    off = torus_bounds.wrap(torus_bounds.posterior_mean(x) - angles)
+    assert off.abs().max() < 0.5
 
 
 def test_the_first_rows_are_the_points_nearest_to_the_grid():
