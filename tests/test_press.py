@@ -10,6 +10,8 @@ import sys
 
 import nbformat
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from pypdf import PdfReader
 
 from press import __main__, build, reader
@@ -624,6 +626,12 @@ REFUSED = {
         5,
         "the figure of the chunk `fig-a` cannot be drawn: ValueError",
     ),
+    "glyph in a figure": (
+        f"```{{python}}\n#| label: fig-a\n#| fig-cap: c\n#| fig-alt: a\n{PLOT}"
+        "_ = plt.title(chr(0xF0000))\n```\n",
+        5,
+        "the figure of the chunk `fig-a` cannot be drawn: UserWarning: Glyph",
+    ),
     "exception": (
         "```{python}\n#| label: bad\nx = 1\nx / 0\n```\n",
         8,
@@ -688,6 +696,36 @@ def test_a_missing_glyph_in_an_output_is_named_with_its_chunk(
     error = refusal(write(tmp_path), HEAD + text, capsys)
     assert "report.qmd, line 7:" in error
     assert "\U000f0000" in error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders of fonts differ")
+def test_a_font_that_the_user_installs_serves(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    folder = home / ".local" / "share" / "fonts"
+    folder.mkdir(parents=True)
+    font = FontBuilder(1000)
+    font.setupGlyphOrder([".notdef", "rare"])
+    font.setupCharacterMap({0xF0000: "rare"})
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for corner in ((0, 500), (500, 500), (500, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    font.setupGlyf(dict.fromkeys([".notdef", "rare"], pen.glyph()))
+    font.setupHorizontalMetrics(dict.fromkeys([".notdef", "rare"], (600, 0)))
+    font.setupHorizontalHeader(ascent=800, descent=-200)
+    names = {"familyName": "Rare", "styleName": "Regular", "psName": "Rare"}
+    font.setupNameTable(names)
+    font.setupOS2()
+    font.setupPost()
+    font.save(folder / "rare.ttf")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    document = tmp_path / "small.qmd"
+    document.write_text(f"{HEAD}a \U000f0000 b\n")
+    build.build(document)
+    (page,) = PdfReader(tmp_path / "small.pdf").pages
+    assert "\U000f0000" in page.extract_text()
 
 
 def test_a_file_in_the_way_of_the_figures_is_named(tmp_path, capsys):
