@@ -7,12 +7,12 @@ that its one line must hold; a few go through a process of their own.
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from aevb import __main__ as aevb_main
-from aevb import cli, experiments, mnist_files, results
+from aevb import cli, experiments, mnist_files, profiles, results
 from aevb.experiments import Experiment, Study
 from aevb.settings import Config
 from conftest import TESTS, no_source, write_mnist
@@ -240,13 +240,51 @@ def test_the_time_that_is_said_grows_with_the_work(monkeypatch):
     assert words("ab") == "about 10 s"
 
 
-def test_latent_sizes_that_no_figure_shows_are_refused(monkeypatch, refused):
-    entry = experiments.EXPERIMENTS["vae_kl"]
-    four = type(entry.config)(hidden_dims=(16, 8))
-    table = {"vae_kl": Experiment("", four, {}, latents=(2,))}
+def changed(monkeypatch, **settings):
+    """The table of experiments, with other settings of some."""
+    table = dict(experiments.EXPERIMENTS)
+    for name, values in settings.items():
+        config = table[name].config
+        config = type(config)(**{**config.model_dump(), **values})
+        table[name] = replace(table[name], config=config)
     monkeypatch.setattr(experiments, "EXPERIMENTS", table)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("vae_kl", {"hidden_dims": (16, 8)}, "by hidden_dims = 1 or 2, not"),
+        ("ae", {"hidden_dims": (16, 3)}, "by hidden_dims = 1 or 2, not"),
+        (
+            "vae_exact",
+            {"hidden_dims": (9, 2)},
+            "= 2, as vae_kl has, not for 1",
+        ),
+        ("vae_kl", {"coeff": 0.0}, "coeff = 1.0, not for 0.0"),
+        ("vae_best", {"coeff": 0.5}, "coeff = 1.0, not for 0.5"),
+        ("vae_kl", {"estimator": "stl"}, "estimator = kl, not for stl"),
+        ("vae_sgvb", {"lr": 0.1}, "lr = 0.0064, as vae_kl has, not for 0.1"),
+        ("torus_plain", {"frequencies": 4}, "frequencies = 10, not for 4"),
+        ("torus_wrapped", {"r": 0.3}, "r = 0.5, as torus_plain has, not"),
+        ("torus_plain", {"pairs": 5}, "pairs = from 10 to 999999, not for 5"),
+    ],
+)
+def test_settings_that_the_report_does_not_fit_are_refused(
+    name, settings, words, monkeypatch, refused
+):
+    changed(monkeypatch, **{name: settings})
     err = refused(aevb_main.main, "train-all")
-    assert err.startswith("aevb: vae_kl: hidden_dims gives 4 latent")
+    assert err.startswith(f"aevb: {name}: the report is written for ")
+    assert words in err
+    assert f"`aevb train {name}`" in err
+
+
+def test_settings_that_the_report_fits_are_not_refused(monkeypatch):
+    profiles.check_report()
+    one = {"hidden_dims": (16, 2), "ema": 0.0, "optimizer": "adamw"}
+    exact = {"hidden_dims": (8, 2), "coeff": 0.5}
+    changed(monkeypatch, vae_kl=one, vae_sgvb=one, vae_exact=exact)
+    profiles.check_report()
 
 
 # ---- divergence: nothing is reported

@@ -63,13 +63,60 @@ def test_quantiles_of_the_codes_lie_among_the_codes():
     assert torch.cdist(square, codes).min(dim=1).values.min() > 7
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_a_plane_needs_two_latent_dimensions(size):
-    codes, labels = torch.zeros(64, size), torch.zeros(64)
-    with pytest.raises(UserError, match="let hidden_dims end in 2"):
+@pytest.mark.parametrize("shape", [(64, 3), (0, 2), (64,)])
+def test_a_page_shows_one_or_two_latent_dimensions(shape):
+    codes, labels = torch.zeros(shape), torch.zeros(64)
+    with pytest.raises(UserError, match="let hidden_dims end in 1 or 2"):
         latent.codes_quantiles(codes)
-    with pytest.raises(UserError, match="let hidden_dims end in 2"):
+    with pytest.raises(UserError, match="let hidden_dims end in 1 or 2"):
         latent.latent_planes({"a": codes}, labels)
+
+
+def test_one_latent_dimension_has_a_line_of_images_and_rows_of_codes():
+    codes, labels = uniform(500, 1) * 6 - 3, torch.arange(500) % 10
+    grids = [
+        latent.latent_square(8, dims=1),
+        latent.latent_quantiles(8, 1),
+        latent.codes_quantiles(codes, 8),
+    ]
+    assert [tuple(grid.points.shape) for grid in grids] == [(8, 1)] * 3
+    assert grids[0].points.flatten().tolist() == grids[0].columns
+    levels = torch.distributions.Normal(0.0, 1.0).cdf(grids[1].points[:, 0])
+    assert torch.allclose(levels, (torch.arange(8) + 0.5) / 8)
+    figure = printed(latent.image_grids([(g, uniform(8, 784)) for g in grids]))
+    assert figure.axes[0].images[0].get_array().shape == (28, 8 * 28)
+    assert_labelled(figure)
+    figure = printed(latent.latent_planes({"a": codes}, labels))
+    drawn = figure.axes[0].collections[0].get_offsets()
+    assert (abs(drawn[:, 1] - labels.numpy()) < 0.41).all()
+    assert drawn[:, 0].tolist() == codes.flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda x: latent.reconstructions(x, {"a": x[:3]}), "6 images of 784"),
+        (lambda x: latent.reconstructions(x[:0], {}), "there are no images"),
+        (lambda x: latent.reconstructions(x[:, :9], {}), r"not \(6, 9\)"),
+        (lambda x: likelihood.samples(x, 4), r"4 images .* not \(6, 784\)"),
+        (
+            lambda x: latent.image_grids([(latent.latent_square(8), x)]),
+            "6 images are not one for each of the 64 points",
+        ),
+        (lambda x: latent.image_grids([]), "no grid to draw"),
+        (
+            lambda x: latent.latent_planes({"a": x[:5, :2]}, torch.arange(6)),
+            "5 codes have 6 labels",
+        ),
+        (
+            lambda x: latent.ae_curve({"train_loss": [], "test_loss": []}),
+            "no finite value",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_a_sentence(draw, words):
+    with pytest.raises(UserError, match=words):
+        draw(uniform(6, 784))
 
 
 def test_tile_puts_image_k_at_row_and_column():

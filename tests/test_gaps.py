@@ -4,19 +4,21 @@ import io
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
 
 from aevb import evaluation, gaps
+from aevb.errors import UserError
 from aevb.figures import exact as figures
-from aevb.gaps import Plane
+from aevb.gaps import Lattice
 from aevb.models import VAE
 
 
 def conjugate(mean, deviation, step=0.1):
-    """A Plane whose posteriors are known normals, log p(x) = -3."""
-    plane = Plane.__new__(Plane)
+    """A Lattice whose posteriors are known normals, log p(x) = -3."""
+    plane = Lattice.__new__(Lattice)
     plane.step = step
     half = round(5 / step)
     plane.axis = step * torch.arange(-half, half + 1.0)
@@ -45,7 +47,7 @@ def test_the_bound_of_a_normal_posterior_is_tight():
 
 
 def test_the_plane_is_the_quadrature(vae, x):
-    plane = Plane(vae, x, 0.05)
+    plane = Lattice(vae, x, 0.05)
     expected = evaluation.log_px_by_quadrature(vae, x, 0.05)
     torch.testing.assert_close(plane.log_px(), expected)
     q = torch.stack(vae.encode(x)).detach()
@@ -55,6 +57,29 @@ def test_the_plane_is_the_quadrature(vae, x):
     torch.testing.assert_close(plane.elbo(q), found.elbo, atol=0.15, rtol=0)
     weights = (plane.log_pxz + 2 * math.log(0.05)).exp().sum(dim=1)
     torch.testing.assert_close(weights, expected.exp())
+
+
+def test_one_latent_dimension_has_its_gaps_and_their_figure(x):
+    torch.manual_seed(0)
+    model = VAE(x.shape[1], [16, 2])
+    found = gaps.inference(model, x, 0.05, 20)
+    expected = evaluation.log_px_by_quadrature(model, x, 0.05)
+    torch.testing.assert_close(found["log_px"], expected)
+    assert (found["elbo"] <= found["best_elbo"]).all()
+    assert (found["best_elbo"] <= found["log_px"] + 1e-4).all()
+    few = gaps.posteriors(model, x[:2], found["q"][:, :2])
+    few["best_q"] = found["best_q"][:, :2]
+    images = torch.zeros(2, 784)
+    figure = figures.posteriors(images, {"one": few})
+    figure.savefig(io.BytesIO(), format="png", dpi=60)
+    density = figure.axes[2].lines[0].get_ydata()  # a normal's
+    z = figure.axes[2].lines[0].get_xdata()
+    assert math.isclose(np.trapezoid(density, z), 1, abs_tol=0.05)
+
+
+def test_the_gaps_of_more_latent_dimensions_are_refused(x):
+    with pytest.raises(UserError, match="one or two latent dimensions, not 3"):
+        gaps.inference(VAE(x.shape[1], [16, 6]), x, 0.5, 2)
 
 
 def test_the_gaps_add_up(vae, x, monkeypatch):
@@ -81,7 +106,7 @@ def test_the_gaps_add_up(vae, x, monkeypatch):
 
 def test_the_best_normal_is_the_better_of_two(vae, x):
     found = gaps.inference(vae, x, step=0.1, iterations=3)
-    plane, q = Plane(vae, x, 0.1), torch.stack(vae.encode(x)).detach()
+    plane, q = Lattice(vae, x, 0.1), torch.stack(vae.encode(x)).detach()
     for mean in (q[0], plane.modes()):
         one = plane.best_normal(torch.stack([mean, q[1]]), 3)
         assert (found["best_elbo"] >= plane.elbo(one) - 1e-4).all()

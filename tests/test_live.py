@@ -387,3 +387,15 @@ def test_without_scripts_the_still_picture_stands_there(offline, html):
     tab = offline(html, java_script_enabled=False)
     assert tab.get_by_alt_text("Codes.").is_visible()
     assert not tab.locator("#live-bound").is_visible()
+
+
+def test_models_and_images_without_codes_are_refused_in_a_sentence():
+    class Unfilled(AE):
+        def encode(self, x):
+            pass
+
+    images = torch.zeros(3, 784, dtype=torch.uint8)
+    with pytest.raises(UserError, match=r"Unfilled\.encode returns no codes"):
+        pages.codes_of(Unfilled(784, [8, 2]), images)
+    with pytest.raises(UserError, match="there are no images"):
+        pages.codes_of(AE(784, [8, 2]), images[:0])

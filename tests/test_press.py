@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from pypdf import PdfReader
 
 from conftest import snapshot
@@ -614,6 +616,12 @@ REFUSED = {
         5,
         "the figure of the chunk `fig-a` cannot be drawn: ValueError",
     ),
+    "glyph in a figure": (
+        f"```{{python}}\n#| label: fig-a\n#| fig-cap: c\n#| fig-alt: a\n{PLOT}"
+        "_ = plt.title(chr(0xF0000))\n```\n",
+        5,
+        "the figure of the chunk `fig-a` cannot be drawn: UserWarning: Glyph",
+    ),
     "exception": (
         "```{python}\n#| label: bad\nx = 1\nx / 0\n```\n",
         8,
@@ -668,6 +676,36 @@ def test_a_fault_is_named_with_its_line(name, refusal):
 )
 def test_a_fault_of_the_whole_text_is_named(text, message, refusal):
     assert message in refusal(text)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders of fonts differ")
+def test_a_font_that_the_user_installs_serves(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    folder = home / ".local" / "share" / "fonts"
+    folder.mkdir(parents=True)
+    font = FontBuilder(1000)
+    font.setupGlyphOrder([".notdef", "rare"])
+    font.setupCharacterMap({0xF0000: "rare"})
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for corner in ((0, 500), (500, 500), (500, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    font.setupGlyf(dict.fromkeys([".notdef", "rare"], pen.glyph()))
+    font.setupHorizontalMetrics(dict.fromkeys([".notdef", "rare"], (600, 0)))
+    font.setupHorizontalHeader(ascent=800, descent=-200)
+    names = {"familyName": "Rare", "styleName": "Regular", "psName": "Rare"}
+    font.setupNameTable(names)
+    font.setupOS2()
+    font.setupPost()
+    font.save(folder / "rare.ttf")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    document = tmp_path / "small.qmd"
+    document.write_text(f"{HEAD}a \U000f0000 b\n")
+    build.build(document)
+    (page,) = PdfReader(tmp_path / "small.pdf").pages
+    assert "\U000f0000" in page.extract_text()
 
 
 def test_the_notebook_as_the_document_is_refused_at_once(built, capsys):

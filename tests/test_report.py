@@ -77,6 +77,19 @@ def test_settings_are_those_of_each_run(capsys):
     assert rows["`lr`"][1].startswith("0.5, warm-up 5%")
     assert rows["`bilinear`"] == ["none", "True"]
     assert "`importance_samples`" not in rows
+    assert "`muon_rms`" not in rows  # AdamW moves all
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (1, "one latent dimension"),
+        (2, "two latent dimensions"),
+        (40, "40 latent dimensions"),
+    ],
+)
+def test_latent_sizes_in_words(size, words):
+    assert report.dimensions(SimpleNamespace(z_size=size)) == words
 
 
 def test_a_sentence_that_the_runs_do_not_bear_out_ends_the_build(monkeypatch):

@@ -94,6 +94,20 @@ def test_the_check_refuses_what_it_cannot_judge(vae, x):
         verify_kl(vae, x[:0])
 
 
+def test_models_and_draws_that_cannot_be_judged_are_refused(vae, x):
+    class Unfilled(VAE):
+        def encode(self, x):
+            pass
+
+    unfilled = Unfilled(784, [8, 4])
+    with pytest.raises(UserError, match=r"Unfilled\.encode must return mean"):
+        studies.verify_kl(unfilled, torch.zeros(2, 784), 100)
+    with pytest.raises(UserError, match=r"Unfilled\.encode must return mean"):
+        studies.judge(unfilled, *[torch.zeros(2, 784)] * 2, samples=1)
+    with pytest.raises(UserError, match="draws must be at least 20, not 3"):
+        total_variance(vae, x, draws=3)
+
+
 def test_kl_check_covers_untrained_and_trained(small):
     runs = finished(), finished(estimator="sgvb", seed=1)
     found = studies.kl_check(*runs, images=8, samples=200, seed=0)

@@ -185,7 +185,7 @@ def search(name: str, rest: list[str]) -> None:
 
 def train_all() -> None:
     """Train every experiment, measure every study, write the numbers."""
-    check_shown()
+    profiles.check_report()
     kept = f"{profiles.runs_folder()}{os.sep}"
     print(f"profile {profiles.profile()}; what is done is kept in {kept}")
     sys.stdout.flush()
@@ -204,23 +204,6 @@ def train_all() -> None:
     for run in finished:
         report(run)
     print(f"every number is in {results.PATH}")
-
-
-def check_shown() -> None:
-    """Refuse latent sizes that the figures of the report cannot show.
-
-    Raises:
-        UserError: names the experiment and the setting.
-    """
-    for name, entry in experiments.EXPERIMENTS.items():
-        size = getattr(profiles.configure(name)[1], "latent_size", None)
-        if entry.latents and size not in entry.latents:
-            known = " or ".join(map(str, entry.latents))
-            raise UserError(
-                f"{name}: hidden_dims gives {size} latent dimensions, and "
-                f"the report can show {known}; change it in experiments.py, "
-                f"or train it alone with `aevb train {name}`"
-            )
 
 
 def fetch() -> None:

@@ -5,7 +5,7 @@ an entry's settings. A task or a measurement is named as "module:name", so
 that the table can be read without PyTorch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
@@ -24,8 +24,8 @@ class Experiment:
     """A named training.
 
     `cost` is the measured time of training and evaluation, in seconds of
-    one core that multiplies float32 matrices at 50 GFLOP/s. `latents` are
-    the latent sizes that the report's figures can show; none: all.
+    one core that multiplies float32 matrices at 50 GFLOP/s. `shown` are the
+    values of settings that the report's words and figures are written for.
     """
 
     source: str
@@ -33,7 +33,7 @@ class Experiment:
     quick: Mapping[str, Any]
     gpu: Mapping[str, Any] = field(default_factory=dict)
     cost: float = 0.0
-    latents: tuple[int, ...] = ()
+    shown: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def task(self) -> Callable[[Any], Any]:
@@ -72,6 +72,12 @@ PLANE |= {"lr": 6.4e-3, "muon_rms": 0.5, "beta2": 0.95, "weight_decay": 0.15}
 PLANE |= {"ema": 0.995, "hidden_dims": (192, 192, 192, 4), "deformed": 0.1}
 PLANE |= {"importance_samples": 25}  # its integral is computed as well
 
+# what the report is written for
+LOW: dict[str, Sequence[Any]] = {"latent_size": (1, 2)}
+BOUND: dict[str, Sequence[Any]] = {"coeff": (1.0,)}
+TORUS: dict[str, Sequence[Any]] = {**BOUND, "R": (1.0,)}
+TORUS |= {"pairs": range(10, 1_000_000)}
+
 EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
         "aevb.tasks:VAETask",
@@ -101,41 +107,63 @@ EXPERIMENTS: dict[str, Experiment] = {
             "importance_samples": 5000,
         },
         cost=1000.0,
+        shown=BOUND,
     ),
     "vae_exact": Experiment(
         "aevb.exact:ExactTask",
         ExactConfig(),
         {**BRIEF_VAE, "points": 256},
         cost=330.0,
-        latents=(2,),
+        shown=LOW,
     ),
     "vae_kl": Experiment(
         "aevb.tasks:VAETask",
         VAEConfig(**PLANE),
         BRIEF_VAE,
         cost=410.0,
-        latents=(2,),
+        shown={**LOW, **BOUND, "estimator": ("kl",)},
     ),
     "vae_sgvb": Experiment(
         "aevb.tasks:VAETask",
         VAEConfig(**PLANE, estimator="sgvb"),
         BRIEF_VAE,
         cost=410.0,
-        latents=(2,),
+        shown={**LOW, **BOUND, "estimator": ("sgvb",)},
     ),
     "ae": Experiment(
-        "aevb.tasks:AETask", AEConfig(), BRIEF, cost=92.0, latents=(2,)
+        "aevb.tasks:AETask", AEConfig(), BRIEF, cost=92.0, shown=LOW
     ),
     "torus_plain": Experiment(
         "aevb.torus_vae:TorusTask",
         TorusConfig(latent="plane", frequencies=10),
         BRIEF_TORUS,
         cost=40.0,
+        shown={**TORUS, "latent": ("plane",), "frequencies": (10,)},
     ),
     "torus_wrapped": Experiment(
-        "aevb.torus_vae:TorusTask", TorusConfig(), BRIEF_TORUS, cost=40.0
+        "aevb.torus_vae:TorusTask",
+        TorusConfig(),
+        BRIEF_TORUS,
+        cost=40.0,
+        shown={**TORUS, "latent": ("torus",), "frequencies": (0,)},
     ),
 }
+
+ALIKE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "vae_kl",
+        "vae_sgvb",
+        tuple(k for k in VAEConfig.model_fields if k != "estimator"),
+    ),
+    ("vae_kl", "vae_exact", ("latent_size",)),
+    (
+        "torus_plain",
+        "torus_wrapped",
+        ("r", "size", "cloud_seed", "pairs", "noise_min"),
+    ),
+)
+"""Two experiments that the report compares, and the settings of which it
+says that they share them."""
 
 STUDIES: dict[str, Study] = {
     "kl_check": Study(

@@ -10,8 +10,8 @@ of a model that no bound was in the way of (`exact`) is
 the maximum over diagonal normal q, for each image by itself. The first two
 are Cremer et al.'s (2018, section 3.1): what the family of q cannot express,
 and what one encoder for all images loses within the family. The third is what
-training on the bound did to the decoder. With two latent dimensions, all of
-them are integrals over a plane, and none needs a sample.
+training on the bound did to the decoder. With one or two latent dimensions,
+all of them are sums over a grid, and none needs a sample.
 """
 
 import math
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from aevb import evaluation, objectives
+from aevb.errors import UserError
 from aevb.exact import log_likelihoods
 from aevb.models import VAE
 from aevb.tasks import binary_test_images
@@ -38,50 +39,67 @@ def log_joint(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     return found
 
 
-class Plane:
-    """log p(x, z) of images at the points of a square grid over the plane.
+def product(axes: list[Tensor]) -> Tensor:
+    """The points of a grid over these L axes, (n^L, L)."""
+    return torch.cartesian_prod(*axes).reshape(-1, len(axes))
+
+
+class Lattice:
+    """log p(x, z) of images at the points of a grid over the latent space.
 
     Sums over the grid are trapezoid rules, as in
     `evaluation.log_px_by_quadrature`; a diagonal normal is a product, so
     that an expectation under one is a bilinear form.
 
     Args:
-        model: with two latent dimensions.
+        model: with one or two latent dimensions, L.
         x: binary images, (B, D).
-        step: of the grid, which is n by n points of [-5, 5]^2.
+        step: of the grid, which has n points along each side of [-5, 5]^L.
+
+    Raises:
+        UserError: more latent dimensions, and those of `evaluation.check`.
     """
 
     def __init__(self, model: VAE, x: Tensor, step: float) -> None:
+        evaluation.check(model, x)
+        if model.z_size > 2:
+            raise UserError(
+                "the gaps are integrals over one or two latent dimensions, "
+                f"not {model.z_size}"
+            )
         half = round(5 / step)
         numbers = torch.arange(-half, half + 1, device=x.device)
         self.step, self.axis = step, step * numbers.to(x.dtype)
-        self.points = torch.cartesian_prod(self.axis, self.axis)
-        self.log_pxz = log_joint(model, x, self.points)  # (B, n^2)
+        self.points = product([self.axis] * model.z_size)
+        self.log_pxz = log_joint(model, x, self.points)  # (B, n^L)
 
     def log_px(self) -> Tensor:
         """log p(x), (B,)."""
-        return self.log_pxz.logsumexp(dim=1) + 2 * math.log(self.step)
+        size = self.points.shape[1]
+        return self.log_pxz.logsumexp(dim=1) + size * math.log(self.step)
 
     def modes(self) -> Tensor:
-        """The point of each image's highest posterior density, (B, 2)."""
+        """The point of each image's highest posterior density, (B, L)."""
         return self.points[self.log_pxz.argmax(dim=1)]
 
     def elbo(self, q: Tensor) -> Tensor:
         """E_q[log p(x, z)] and q's entropy, added, (B,).
 
         Args:
-            q: means and log variances of normals, (2, B, 2).
+            q: means and log variances of normals, (2, B, L).
         """
-        mean, logvar = q.unsqueeze(-1)  # (B, 2, 1)
+        mean, logvar = q.unsqueeze(-1)  # (B, L, 1)
         squared = (self.axis - mean) ** 2 * torch.exp(-logvar)
-        q1, q2 = (-0.5 * squared).softmax(dim=2).unbind(dim=1)  # (B, n)
-        table = self.log_pxz.unflatten(1, (len(self.axis), -1))
-        inner = torch.bmm(table, q2.unsqueeze(2)).squeeze(2)
+        weights = (-0.5 * squared).softmax(dim=2)  # (B, L, n)
+        found = self.log_pxz
+        for along in weights.flip(1).unbind(dim=1):  # the last axis first
+            table = found.unflatten(1, (-1, len(self.axis)))
+            found = torch.bmm(table, along.unsqueeze(2)).squeeze(2)
         entropy = 0.5 * (q[1] + math.log(2 * math.pi) + 1).sum(dim=1)
-        return (q1 * inner).sum(dim=1) + entropy
+        return found.squeeze(1) + entropy
 
     def best_normal(self, q: Tensor, iterations: int) -> Tensor:
-        """The normals of the highest ELBO near the given ones, (2, B, 2).
+        """The normals of the highest ELBO near the given ones, (2, B, L).
 
         Adam, each mean in units of the deviation that it starts with, the
         rate falling to zero; of all that were visited, the best.
@@ -112,20 +130,20 @@ def inference(
 
     Returns:
         log_px, elbo and best_elbo, (B,) each, in nats; and q and best_q,
-        means and log variances, (2, B, 2).
+        means and log variances, (2, B, L).
     """
-    plane = Plane(model, x, step)
+    lattice = Lattice(model, x, step)
     with torch.no_grad():
         q = torch.stack(model.encode(x))
-        at_mode = torch.stack([plane.modes(), q[1]])
-    one, other = (plane.best_normal(s, iterations) for s in (q, at_mode))
+        at_mode = torch.stack([lattice.modes(), q[1]])
+    one, other = (lattice.best_normal(s, iterations) for s in (q, at_mode))
     with torch.no_grad():
-        better = (plane.elbo(one) > plane.elbo(other)).unsqueeze(1)
+        better = (lattice.elbo(one) > lattice.elbo(other)).unsqueeze(1)
         best_q = torch.where(better, one, other)
         return {
-            "log_px": plane.log_px(),
-            "elbo": plane.elbo(q),
-            "best_elbo": plane.elbo(best_q),
+            "log_px": lattice.log_px(),
+            "elbo": lattice.elbo(q),
+            "best_elbo": lattice.elbo(best_q),
             "q": q,
             "best_q": best_q,
         }
@@ -185,10 +203,10 @@ def posteriors(
     """log p(x, z) of images on a grid that shows posterior and q(z | x).
 
     Returns:
-        q, (2, B, 2); axes, (B, 2, n), and log_pxz, (B, n, n), the axis of z2
-        the last.
+        q, (2, B, L); axes, (B, L, n), and log_pxz, (B, n, n) or (B, n), the
+        axis of z2 the last.
     """
-    coarse = Plane(model, x, 0.05)
+    coarse = Lattice(model, x, 0.05)
     log_pxz = coarse.log_pxz - coarse.log_pxz.amax(dim=1, keepdim=True)
     axes, tables = [], []
     for i, row in enumerate(log_pxz):
@@ -198,8 +216,8 @@ def posteriors(
         low, high = torch.cat(seen).aminmax(dim=0)
         middle, half = (low + high) / 2, 0.05 + (high - low).max() / 2
         unit = torch.linspace(-1, 1, n, device=x.device)
-        axis = middle.unsqueeze(1) + half * unit  # (2, n)
+        axis = middle.unsqueeze(1) + half * unit  # (L, n)
         axes.append(axis)
-        grid = torch.cartesian_prod(*axis)
-        tables.append(log_joint(model, x[i : i + 1], grid).view(n, n))
+        log_joints = log_joint(model, x[i : i + 1], product([*axis]))
+        tables.append(log_joints.view([n] * len(axis)))
     return {"q": q, "axes": torch.stack(axes), "log_pxz": torch.stack(tables)}

@@ -66,6 +66,37 @@ def configure(
     return experiment, type(experiment.config)(**settings)
 
 
+def check_report() -> None:
+    """Refuse settings that the report's words and figures do not fit.
+
+    Raises:
+        UserError: names the experiment and the setting.
+    """
+    table = experiments.EXPERIMENTS
+    used = {name: configure(name)[1] for name in table}
+    for name, entry in table.items():
+        for setting, known in entry.shown.items():
+            if (value := getattr(used[name], setting)) not in known:
+                words = " or ".join(map(str, known))
+                if isinstance(known, range):
+                    words = f"from {known.start} to {known.stop - 1}"
+                raise _unfit(name, setting, words, value)
+    for one, other, shared in experiments.ALIKE:
+        for setting in shared if {one, other} <= used.keys() else ():
+            value, like = (getattr(used[n], setting) for n in (other, one))
+            if value != like:
+                raise _unfit(other, setting, f"{like}, as {one} has", value)
+
+
+def _unfit(name: str, setting: str, words: str, value: Any) -> UserError:
+    setting = setting.replace("latent_size", "the latent size by hidden_dims")
+    return UserError(
+        f"{name}: the report is written for {setting} = {words}, not for "
+        f"{value}; change it in experiments.py, or train it alone with "
+        f"`aevb train {name}`"
+    )
+
+
 def measured(name: str) -> tuple[experiments.Study, dict[str, Any]]:
     """A study and its settings under the current profile.
 

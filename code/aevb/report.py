@@ -123,6 +123,13 @@ def holds(sentence: str, condition: bool) -> None:
         )
 
 
+def dimensions(model: Any) -> str:
+    """The latent size in words: `two latent dimensions`."""
+    n = model.z_size
+    words = {1: "one latent dimension", 2: "two latent dimensions"}
+    return words.get(n, f"{n} latent dimensions")
+
+
 def settings(runs: Mapping[str, Any]) -> None:
     """Print a table of the settings that shaped each run's weights.
 
@@ -144,6 +151,10 @@ def _described(config: Any) -> dict[str, str]:
     """The settings that are in force, in words."""
     used = config.model_dump(exclude=UNSEEN | set(config.judged_by))
     idle = [k for k, v in used.items() if not v and k not in {"coeff", "seed"}]
+    if used.get("optimizer") == "adamw":
+        idle.append("muon_rms")
+    if used.get("trials") == 1:
+        idle.append("trial_epochs")
     for name in idle:
         del used[name]
     warmup = used.pop("warmup", 0)

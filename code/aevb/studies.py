@@ -43,6 +43,21 @@ def untrained(config: VAEConfig) -> VAE:
     return VAETask(config).model().eval()
 
 
+def encoded(model: VAE, x: Tensor) -> list[Tensor]:
+    """Mean and log variance of q(z | x), (B, L) each, in float64.
+
+    Raises:
+        UserError: the model's `encode` returns no such pair.
+    """
+    pair = model.encode(x)
+    if not isinstance(pair, tuple) or len(pair) != 2 or pair[0] is None:
+        raise UserError(
+            f"{type(model).__name__}.encode must return mean and log "
+            "variance; it is yet to be filled in"
+        )
+    return [h.cpu().double() for h in pair]
+
+
 @torch.no_grad()
 def monte_carlo_rate(
     model: VAE, x: Tensor, samples: int, seed: int = 0
@@ -54,7 +69,7 @@ def monte_carlo_rate(
     No decoder is needed. Float64, which not every GPU has, so on the CPU;
     in memory independent of S.
     """
-    mean, logvar = (h.cpu().double() for h in model.encode(x))
+    mean, logvar = encoded(model, x)
     values = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -94,7 +109,7 @@ def verify_kl(
             f"samples must be at least {LEAST_SAMPLES}, not {samples}: the "
             "verdict is in standard errors"
         )
-    mean, logvar = (h.cpu().double() for h in model.encode(x))
+    mean, logvar = encoded(model, x)
     analytical = -loss_KL_wo_E({"mean": mean, "logvar": logvar}).mean().item()
     values = monte_carlo_rate(model, x, samples, seed)
     found = evaluation.mean(values)
@@ -171,7 +186,16 @@ def total_variance(
     Returns:
         {"rate" or "elbo": {estimator: one unbiased value for each batch of
         draws, (batches,)}}.
+
+    Raises:
+        UserError: too few draws, and those of `evaluation.check`.
     """
+    evaluation.check(model, x)
+    if draws < 2 * batches:
+        raise UserError(
+            f"draws must be at least {2 * batches}, not {draws}: a variance "
+            f"needs two in each of {batches} batches"
+        )
     traces: dict[str, dict[str, list[Tensor]]] = {
         part: {name: [] for name in REGULARIZERS} for part in ("rate", "elbo")
     }
@@ -331,9 +355,9 @@ def _bounds(
     precision: str = "auto",
 ) -> evaluation.Bounds:
     """The bounds of binary images x, encoded as `inputs`."""
+    likelihood = evaluation.bernoulli(model, x, precision)
     mean, logvar = model.encode(inputs)
     generator = torch.Generator(x.device).manual_seed(0)
-    likelihood = evaluation.bernoulli(model, x, precision)
     return evaluation.bounds(mean, logvar, likelihood, samples, generator)
 
 

@@ -41,10 +41,14 @@ c.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 # Not in the notebook: a figure that cannot be drawn is what is wrong with it,
 # and an inline string is shown as it is, not as its repr.
 _SETUP = """\
+import warnings as _warnings
 from IPython.core import pylabtools as _tools
+_warnings.filterwarnings("ignore", "Glyph .* missing from")
 def _press_draw(figure, *, _draw=_tools.print_figure, **options):
     try:
-        return _draw(figure, **options)
+        with _warnings.catch_warnings():
+            _warnings.filterwarnings("error", "Glyph .* missing from")
+            return _draw(figure, **options)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 _tools.print_figure = _press_draw

@@ -12,8 +12,9 @@ from press.splice import Spliced
 
 PAGE = Path(__file__).parent / "page.typ"
 NO_FONT = (
-    "no font on this machine has `{}`; install one (Noto Sans CJK and Noto "
-    "Color Emoji have most), or write it otherwise."
+    "no font on this machine has `{}`; install one (on Debian `apt install "
+    "fonts-noto-cjk fonts-noto-color-emoji`; elsewhere a font's file in the "
+    "user's own folder of fonts will do), or write it otherwise."
 )
 _GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed')
 

@@ -32,7 +32,9 @@ def posteriors(
         images: binary, (k, 784).
         models: under the title of each row what `gaps.gaps` returns of a
             model: axes (k, 2, n); log_pxz (k, n, n), z2 along the last axis;
-            q and best_q, (2, k, 2), drawn at one and two deviations.
+            q and best_q, (2, k, 2), drawn at one and two deviations. Of one
+            latent dimension, axes (k, 1, n), log_pxz (k, n) and q, best_q
+            (2, k, 1): densities are drawn.
     """
     k = len(images)
     figure, panels = style.figure(
@@ -46,7 +48,12 @@ def posteriors(
         show(axes, tile(image.unsqueeze(0), 1))
     for row, (title, found) in zip(panels[1:], models.items(), strict=True):
         for i, axes in enumerate(row):
-            _density(axes, found["axes"][i], found["log_pxz"][i])
+            drawn, coordinates = found["log_pxz"][i], found["axes"][i].cpu()
+            density = torch.exp(drawn - drawn.max()).cpu()
+            if len(coordinates) == 1:
+                _curves(axes, coordinates[0], density, found, i)
+                continue
+            _density(axes, coordinates, density)
             for name in NORMALS:
                 _ellipses(axes, name, found[name][:, i])
         row[0].set_ylabel(f"{title}\n$z_2$")
@@ -58,13 +65,31 @@ def posteriors(
     return figure
 
 
-def _density(axes: Axes, coordinates: Tensor, log_pxz: Tensor) -> None:
-    """exp(log_pxz) over its largest value, the darker the denser."""
-    density = torch.exp(log_pxz - log_pxz.max()).T.cpu()  # rows along z2
-    z1, z2 = coordinates.cpu().numpy()
+def _curves(
+    axes: Axes,
+    z: Tensor,
+    density: Tensor,
+    found: Mapping[str, Any],
+    i: int,
+) -> None:
+    """The posterior of image i over one latent dimension, and the normals."""
+    mass = torch.trapezoid(density, z)
+    axes.fill_between(z, density / mass, color=style.GREY, alpha=0.4, lw=0)
+    for name, (colour, line, _) in NORMALS.items():
+        mean, logvar = found[name][:, i, 0].cpu()
+        normal = torch.distributions.Normal(mean, torch.exp(0.5 * logvar))
+        axes.plot(z, normal.log_prob(z).exp(), line, color=colour, lw=0.9)
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.set_xlabel("$z_1$")
+
+
+def _density(axes: Axes, coordinates: Tensor, density: Tensor) -> None:
+    """A density over its largest value, the darker the denser."""
+    z1, z2 = coordinates.numpy()
     # a square root, so that a lesser mode is seen beside a sharper one
     axes.imshow(
-        density.sqrt().numpy(),
+        density.T.sqrt().numpy(),  # rows along z2
         cmap="Greys",
         vmin=0,
         vmax=1.2,

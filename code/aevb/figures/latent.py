@@ -1,4 +1,4 @@
-"""Figures of auto-encoders: curves, reconstructions, the latent plane."""
+"""Figures of auto-encoders: curves, reconstructions, the latent space."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,11 @@ COLOURS = (style.BLUE, style.ORANGE, style.GREEN)
 
 @dataclass(frozen=True)
 class Grid:
-    """n by n latent points and how to label the axes they lie along.
+    """Latent points along one or two axes, n each, and the axes' labels.
 
     Row i n + j of `points` (n^2, 2) is column j of row i; z2 grows with
-    the row, and rows are drawn upwards, as an axis grows.
+    the row, and rows are drawn upwards, as an axis grows. Points (n, 1) of
+    one latent dimension are a line, without `rows`.
     """
 
     title: str
@@ -41,34 +42,35 @@ class Grid:
     names: tuple[str, str] = ("$z_1$", "$z_2$")
 
 
-def _product(title: str, axis: Tensor) -> Grid:
-    z2, z1 = torch.meshgrid(axis, axis, indexing="ij")
-    points = torch.stack([z1.flatten(), z2.flatten()], dim=1)
-    return Grid(title, points, axis.tolist(), axis.tolist())
+def _product(title: str, axis: Tensor, dims: int) -> Grid:
+    points = torch.cartesian_prod(*[axis] * dims).reshape(-1, dims).flip(1)
+    values = axis.tolist()
+    return Grid(title, points, values, values if dims == 2 else ())
 
 
-def latent_square(n: int = 8, half: float = 2.0) -> Grid:
+def latent_square(n: int = 8, half: float = 2.0, dims: int = 2) -> Grid:
     """The course's grid: n even steps along each side of [-2, 2]^2."""
-    return _product("even steps", torch.linspace(-half, half, n))
+    return _product("even steps", torch.linspace(-half, half, n), dims)
 
 
-def latent_quantiles(n: int = 8) -> Grid:
+def latent_quantiles(n: int = 8, dims: int = 2) -> Grid:
     """Points of equal prior probability: Phi^-1((i + 1/2) / n)."""
     levels = (torch.arange(n) + 0.5) / n
     axis = torch.distributions.Normal(0.0, 1.0).icdf(levels)
-    return _product("equal prior probability", axis)
+    return _product("equal prior probability", axis, dims)
 
 
 def flat(codes: Tensor) -> Tensor:
-    """Codes (N, 2) on the processor.
+    """Codes (N, 1) or (N, 2) on the processor.
 
     Raises:
-        UserError: they have another number of dimensions.
+        UserError: there are none, or they have more dimensions.
     """
-    if codes.ndim != 2 or codes.shape[1] != 2:
+    if codes.ndim != 2 or codes.shape[1] not in (1, 2) or not len(codes):
         raise UserError(
-            f"a plane shows codes (N, 2), not {tuple(codes.shape)}; let "
-            "hidden_dims end in 2 (auto-encoder) or 4 (VAE)"
+            "a page shows codes (N, 1) or (N, 2), not "
+            f"{tuple(codes.shape)}; let hidden_dims end in 1 or 2 "
+            "(auto-encoder), 2 or 4 (VAE)"
         )
     return codes.detach().cpu()
 
@@ -76,24 +78,33 @@ def flat(codes: Tensor) -> Tensor:
 def codes_quantiles(codes: Tensor, n: int = 8) -> Grid:
     """Points that follow the codes (N, 2): quantiles of z1, then of z2
     among the codes with nearly that z1, so that every point has codes
-    around it."""
+    around it. Of codes (N, 1): quantiles."""
     levels = (torch.arange(n) + 0.5) / n
     codes = flat(codes)
+    title, along = "quantiles of the codes", levels.tolist()
+    if codes.shape[1] == 1:
+        line = codes.quantile(levels, dim=0)
+        return Grid(title, line, along, (), ("quantile of $z_1$", ""))
     slabs = codes[codes[:, 0].argsort()].tensor_split(n)
     z1 = torch.stack([slab[:, 0].median() for slab in slabs])
     z2 = torch.stack([slab[:, 1].quantile(levels) for slab in slabs], dim=1)
     points = torch.stack([z1.expand(n, n), z2], dim=2).reshape(-1, 2)
-    return Grid(
-        "quantiles of the codes",
-        points,
-        levels.tolist(),
-        levels.tolist(),
-        ("quantile of $z_1$", "quantile of $z_2$, given $z_1$"),
-    )
+    names = ("quantile of $z_1$", "quantile of $z_2$, given $z_1$")
+    return Grid(title, points, along, along, names)
 
 
 def tile(images: Tensor, columns: int) -> np.ndarray:
-    """Flat images (r columns, 784), row by row, as one page of pixels."""
+    """Flat images (r columns, 784), row by row, as one page of pixels.
+
+    Raises:
+        UserError: they do not fill the rows, or are of another size.
+    """
+    n, pixels = len(images), SIDE * SIDE
+    if images.shape != (n, pixels) or not n or not columns or n % columns:
+        raise UserError(
+            f"{columns} images of {pixels} pixels a row, not "
+            f"{tuple(images.shape)}"
+        )
     pages = images.detach().cpu().reshape(-1, columns, SIDE, SIDE)
     rows = len(pages)
     page = pages.permute(0, 2, 1, 3).reshape(rows * SIDE, columns * SIDE)
@@ -174,6 +185,9 @@ def _settle(axes: Axes, curves: Sequence[ArrayLike]) -> None:
     be thousands of nats off, and its epoch would flatten all others."""
     arrays = [np.asarray(c) for c in curves]
     seen = np.concatenate([a[len(a) // 8 :] for a in arrays])
+    seen = seen[np.isfinite(seen)]
+    if len(seen) == 0:
+        raise UserError("the curves have no finite value to draw")
     lower, upper = np.quantile(seen, (0.05, 0.95))
     far = 2 * (upper - lower)
     low, high = max(seen.min(), lower - far), min(seen.max(), upper + far)
@@ -197,9 +211,11 @@ def reconstructions(x: Tensor, rows: Mapping[str, Tensor]) -> Figure:
     """
     pages = {"original": x, **rows}
     n = len(x)
+    if n == 0:
+        raise UserError("there are no images; give at least one")
     height = style.TEXT_WIDTH * 0.86 / n * 1.06 * len(pages)
-    figure, panels = style.figure(height, len(pages), 1)
-    for axes, (name, images) in zip(panels, pages.items(), strict=True):
+    figure, panels = style.figure(height, len(pages), 1, squeeze=False)
+    for axes, (name, images) in zip(panels[:, 0], pages.items(), strict=True):
         show(axes, tile(images, n))
         axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=4)
     return figure
@@ -212,11 +228,15 @@ def image_grids(
     """Decoded latent grids, two side by side.
 
     Args:
-        panels: a grid and its decoded points, (n^2, 784), each.
+        panels: a grid and its decoded points, (n^2, 784) or, of a line,
+            (n, 784), each.
         titles: what to write above, instead of the grids' own titles.
     """
+    if not panels:
+        raise UserError("there is no grid to draw")
     rows = (len(panels) + 1) // 2
-    figure, all_axes = style.figure(3.1 * rows, rows, 2, squeeze=False)
+    height = 3.1 if any(grid.rows for grid, _ in panels) else 1.0
+    figure, all_axes = style.figure(height * rows, rows, 2, squeeze=False)
     for axes in all_axes.flat[len(panels) :]:
         axes.remove()
     names = titles or [grid.title for grid, _ in panels]
@@ -230,15 +250,22 @@ def image_grids(
 
 def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
     n = len(grid.columns)
-    upwards = images.reshape(n, n, -1).flip(0).flatten(0, 1)
+    if len(images) != len(grid.points):
+        raise UserError(
+            f"{len(images)} images are not one for each of the "
+            f"{len(grid.points)} points of the grid"
+        )
+    upwards = images.reshape(-1, n, images.shape[1]).flip(0).flatten(0, 1)
     show(axes, tile(upwards, n))
     centres = (np.arange(n) + 0.5) * SIDE - 0.5
     few = sorted({0, n // 4, n - 1 - n // 4, n - 1})  # labels need room
     axes.set_xticks(centres[few], [_number(grid.columns[i]) for i in few])
-    axes.set_yticks(centres[::-1][few], [_number(grid.rows[i]) for i in few])
     axes.tick_params(length=0)
     axes.set_xlabel(grid.names[0])
-    axes.set_ylabel(grid.names[1])
+    if grid.rows:
+        labels = [_number(grid.rows[i]) for i in few]
+        axes.set_yticks(centres[::-1][few], labels)
+        axes.set_ylabel(grid.names[1])
 
 
 def _number(value: float) -> str:
@@ -252,27 +279,33 @@ def latent_planes(
     """Codes coloured by digit, with the square [-half, half]^2.
 
     Each digit stands at the median of its codes; the axes leave out the
-    outermost 1% of the codes.
+    outermost 1% of the codes. One latent dimension is drawn along a line,
+    with a row for each digit.
 
     Args:
-        codes: latent points (N, 2) under the title of their panel.
+        codes: latent points (N, 2) or (N, 1) under the title of their panel.
         labels: the digits, (N,).
     """
     figure, panels = style.figure(2.9, 1, len(codes), squeeze=False)
     for axes, (title, z) in zip(panels[0], codes.items(), strict=True):
         plane(axes, z, labels)
-        axes.add_patch(
-            Rectangle(
-                (-half, -half), 2 * half, 2 * half, fill=False, linewidth=1
-            )
-        )
+        corner, sides = (-half, -half), (2 * half, 2 * half)
+        if z.shape[1] == 1:
+            corner, sides = (-half, -0.5), (2 * half, 10.0)
+        axes.add_patch(Rectangle(corner, *sides, fill=False, linewidth=1))
         axes.set_title(title)
     return figure
 
 
 def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
-    """Codes (N, 2) of digits (N,), each digit named where it lies."""
+    """Codes (N, 2) or (N, 1) of digits (N,), each named where it lies."""
     z, digits = flat(codes), labels.cpu()
+    if len(z) != len(digits):
+        raise UserError(f"{len(z)} codes have {len(digits)} labels")
+    line = z.shape[1] == 1
+    if line:  # spread within a digit's row, so that codes are told apart
+        spread = 0.8 * (torch.arange(len(z)) % 97 / 96 - 0.5)
+        z = torch.cat([z, (digits + spread).unsqueeze(1)], dim=1)
     colours = np.array(style.DIGITS)[digits.numpy()]
     axes.scatter(
         z[:, 0],
@@ -296,7 +329,11 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
         )
     low, high = z.quantile(torch.tensor([0.005, 0.995]), dim=0)
     axes.set_xlim(float(low[0]), float(high[0]))
+    axes.set_xlabel("$z_1$")
+    if line:
+        axes.set_ylim(-0.7, 9.7)
+        axes.set_ylabel("digit")
+        return
     axes.set_ylim(float(low[1]), float(high[1]))
     axes.set_aspect("equal")
-    axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")

@@ -330,13 +330,20 @@ def codes_of(model: Any, images: Tensor) -> Tensor:
     """Codes or posterior means of images, (N, 784) to (N, 2).
 
     Raises:
-        UserError: the model's codes have another number of dimensions.
+        UserError: no images, or the model's codes have another number of
+            dimensions or are none.
     """
     model = model.cpu().eval()
-    if isinstance(model, VAE):
-        z = model.encode(binary(images))[0]
-    else:
-        z = model.encode(images.cpu().float() / 255)
+    if len(images) == 0:
+        raise UserError("there are no images; give at least one")
+    given = images.cpu().float() / 255
+    z = model.encode(binary(images) if isinstance(model, VAE) else given)
+    z = z[0] if isinstance(z, tuple) else z
+    if not isinstance(z, Tensor):
+        raise UserError(
+            f"{type(model).__name__}.encode returns no codes; it is yet to "
+            "be filled in"
+        )
     if z.shape[1] != 2:
         raise UserError(
             f"the explorers show a plane, and this model has {z.shape[1]} "
