@@ -15,6 +15,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from pypdf import PdfReader
 
 from press import __main__, build, reader
+from press.errors import PressError
 
 CODE = '''\
 """A module of the report's own."""
@@ -604,6 +605,7 @@ REFUSED = {
     "expression": ("a `{python} 1 +` b\n", 5, "not a Python expression"),
     "empty": ("a\nb `{python} ''` c\n", 6, "gives an empty text"),
     "glyph": ("a\n\nb \U000f0000 c\n", 7, "no font on this machine has"),
+    "unseen": ("a\n\nb\ufeffc\n", 7, "no font on this machine has `U+FEFF`"),
     "rich": (
         f"```{{python}}\n#| label: a\n{SHOW}HTML('<b>x</b>')\n```\n",
         5,
@@ -667,6 +669,7 @@ def test_a_fault_is_named_with_its_line(name, tmp_path, capsys):
         (b"---\ntitle: t\n---\n\xff\n", "line 4: the byte 0xff"),
         ("---\ntitle: t\n", "line 1: the front matter is never closed"),
         ("---\ntitle: [\n---\n", "line 2: YAML"),
+        ("---\ndate: 9999-99-99\n---\n", "line 2: YAML: month must be in"),
         (
             "---\nfont: big\n---\n",
             "line 2: press does not know the key `font`",
@@ -695,7 +698,7 @@ def test_a_missing_glyph_in_an_output_is_named_with_its_chunk(
     text = "a\n\n```{python}\nprint(chr(0xF0000))\n```\n"
     error = refusal(write(tmp_path), HEAD + text, capsys)
     assert "report.qmd, line 7:" in error
-    assert "\U000f0000" in error
+    assert "U+F0000" in error
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of fonts differ")
@@ -728,6 +731,15 @@ def test_a_font_that_the_user_installs_serves(tmp_path, monkeypatch):
     assert "\U000f0000" in page.extract_text()
 
 
+@pytest.mark.parametrize("name", ['a"b.qmd', "a'b.qmd", "a&b<c>.qmd"])
+def test_any_name_of_the_document_serves(name, tmp_path):
+    document = tmp_path / name
+    document.write_text("---\ntitle:\n---\n\n```{python}\nprint(6 * 7)\n```\n")
+    build.build(document)
+    (page,) = PdfReader(document.with_suffix(".pdf")).pages
+    assert "42" in page.extract_text()
+
+
 def test_a_file_in_the_way_of_the_figures_is_named(tmp_path, capsys):
     document = write(tmp_path)
     (tmp_path / "figures").write_text("a file")
@@ -749,6 +761,13 @@ def test_a_long_folder_for_temporary_files_does_no_harm(tmp_path, monkeypatch):
     build.build(document)
     (page,) = PdfReader(tmp_path / "small.pdf").pages
     assert "A 42." in page.extract_text()
+
+
+def test_a_kernel_that_does_not_start_is_said_in_a_sentence(tmp_path):
+    document = write(tmp_path, f"{HEAD}A `{{python}} 6 * 7`.\n")
+    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit(1)\n")
+    with pytest.raises(PressError, match="that runs its chunks did not start"):
+        build.build(document)
 
 
 def test_engine_quarto_is_refused_where_it_is_missing(monkeypatch, capsys):
