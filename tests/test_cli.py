@@ -38,6 +38,8 @@ AEVB = [
     Row("train vae-kl", "did you mean vae_kl?"),
     Row("train ae --width 3", "--width"),
     Row("train ae --epochs 0", "epochs: "),
+    Row(f"train ae --seed {2**64}", "seed: input should be less than"),
+    Row("train ae --threads 100000", "threads: input should be less than"),
     Row("train ae --epochs -3", "epochs: "),
     Row("train ae --epochs 2.5", "--epochs"),
     Row("train ae --epochs", "--epochs"),

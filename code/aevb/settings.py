@@ -19,6 +19,7 @@ from pydantic import (
 from aevb.errors import UserError
 
 Count = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Width = Annotated[int, Field(gt=0, strict=True)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, strict=False)]
 
@@ -57,13 +58,13 @@ class Config(BaseModel):
     """Decay of the average of the weights; 0 keeps the last weights."""
     train_size: int = Field(default=0, ge=0)
     """Training examples to use; 0 means all."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Seed of the initial weights, the order and the noise."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes the fastest there is."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of matrix products; auto asks the hardware."""
-    threads: Count = 1
+    threads: Annotated[int, Field(gt=0, le=1024)] = 1
     """CPU threads. Networks of this size gain little from a second one, and
     lose much where another program has its core; two trainings at once, one
     thread each, do gain. The numbers do not depend on the machine's cores."""
@@ -215,7 +216,7 @@ class TorusConfig(Config):
     """Minor radius, below R."""
     size: Count = 3000
     """Points in the cloud."""
-    cloud_seed: int = Field(default=1234, ge=0)
+    cloud_seed: Seed = 1234
     """Seed of the cloud, by default the course's; the second angle uses
     the next."""
     hidden_dims: Widths = (128, 128)

@@ -117,7 +117,9 @@ def _build(
 def _meta(document: Document, hashes: dict[str, str]) -> dict[str, Any]:
     """What Pandoc and the filter are told beside the text."""
     meta = {
-        k: document.meta[k] for k in (*_META, *_FIELDS) if k in document.meta
+        k: document.meta[k]
+        for k in (*_META, *_FIELDS)
+        if document.meta.get(k) not in (None, "")
     }
     value = meta.get("bibliography")
     if value:
@@ -189,8 +191,7 @@ def _check_characters(document: Document, stage: Path) -> bool:
     for line in shown:
         for text in missing:
             if text in line.text:
-                reason = typeset.NO_FONT.format(text)
-                raise PressError(f"{line.place}: {reason}")
+                raise PressError(f"{line.place}: {typeset.no_font(text)}")
     return system
 
 

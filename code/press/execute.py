@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,16 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
             "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
         }
         _connect_privately(client, settings)
-        with client.setup_kernel(env=environment):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(client.setup_kernel(env=environment))
+            except RuntimeError as error:
+                reason = str(error).split("\n", 1)[0]
+                raise PressError(
+                    f"{document.path.name}: the Python that runs its chunks "
+                    f"did not start ({reason}); a file in its folder may bear "
+                    "the name of a module of Python's."
+                ) from error
             try:
                 yield client
             except KeyboardInterrupt:

@@ -255,7 +255,7 @@ def _yaml(lines: list[Line], cut: int = 0) -> dict[str, Any]:
     except _YAML_FAULTS as error:
         mark = getattr(error, "problem_mark", None)
         index = min(mark.line, len(lines) - 1) if mark else 0
-        reason = getattr(error, "problem", None) or "not valid"
+        reason = getattr(error, "problem", None) or str(error) or "not valid"
         raise PressError(f"{lines[index].place}: YAML: {reason}.") from error
     if value is None:
         return {}

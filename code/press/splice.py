@@ -124,9 +124,10 @@ def _cell(
             shows = "markdown"
         if pictures:
             output, shows = f"{output}\n\n{figure}", "figure"
+    name = re.sub(r'(["\\])', r"\\\1", out.name)
     head = (
         f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}" '
-        f'file="{out.name}" lines="{_span(chunk)}"}}'
+        f'file="{name}" lines="{_span(chunk)}"}}'
     )
     ticks = _fence(chunk.code)
     source = f"{ticks} {{.python}}\n{chunk.code}\n{ticks}"

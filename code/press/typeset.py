@@ -11,12 +11,14 @@ from press.errors import PressError
 from press.splice import Spliced
 
 PAGE = Path(__file__).parent / "page.typ"
-NO_FONT = (
+_NO_FONT = (
     "no font on this machine has `{}`; install one (on Debian `apt install "
     "fonts-noto-cjk fonts-noto-color-emoji`; elsewhere a font's file in the "
     "user's own folder of fonts will do), or write it otherwise."
 )
-_GLYPH = re.compile(r'the text `"(.+?)"` could not be displayed')
+_GLYPH = re.compile(
+    r'(?:the text|the disallowed codepoint) `"(.+?)"`(?: could not be)?'
+)
 
 
 class Compiled(NamedTuple):
@@ -46,6 +48,13 @@ def fonts(words: set[str], folder: Path) -> tuple[bool, list[str]]:
         else:
             return system, []
     return True, missing
+
+
+def no_font(text: str) -> str:
+    """The complaint about a text, its characters named if none is seen."""
+    seen = text.isprintable() and text.strip()
+    names = " ".join(f"U+{ord(character):04X}" for character in text)
+    return _NO_FONT.format(text if seen else names)
 
 
 def _lacking(message: str) -> list[str]:
@@ -92,7 +101,7 @@ def compile_pdf(
 
 def _fault(message: str, spliced: Spliced) -> PressError:
     for text in _lacking(message):
-        return PressError(f"{spliced.find(text)}: {NO_FONT.format(text)}")
+        return PressError(f"{spliced.find(text)}: {no_font(text)}")
     if "depth exceeded" in message:
         reason = "its lists, quotes or divs are nested too deeply"
         return PressError(f"{spliced.name}: {reason}.")
