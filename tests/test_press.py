@@ -16,15 +16,11 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from pypdf import PdfReader
 
-<<<<<<< HEAD
 from conftest import snapshot
 from press import __main__, build, execute, reader
+from press.errors import PressError
 
 pytestmark = pytest.mark.xdist_group("slow")
-=======
-from press import __main__, build, reader
-from press.errors import PressError
->>>>>>> refs/heads/handin
 
 CODE = '''\
 """A module of the report's own."""
@@ -594,15 +590,12 @@ REFUSED = {
     "expression": ("a `{python} 1 +` b\n", 5, "not a Python expression"),
     "empty": ("a\nb `{python} ''` c\n", 6, "gives an empty text"),
     "glyph": ("a\n\nb \U000f0000 c\n", 7, "no font on this machine has"),
-<<<<<<< HEAD
     "glyph in an output": (
         "a\n\n```{python}\nprint(chr(0xF0000))\n```\n",
         7,
-        "\U000f0000",
+        "U+F0000",
     ),
-=======
     "unseen": ("a\n\nb\ufeffc\n", 7, "no font on this machine has `U+FEFF`"),
->>>>>>> refs/heads/handin
     "rich": (
         f"```{{python}}\n#| label: a\n{SHOW}HTML('<b>x</b>')\n```\n",
         5,
@@ -676,23 +669,6 @@ def test_a_fault_is_named_with_its_line(name, refusal):
     [
         (b"---\ntitle: t\n---\n\xff\n", "line 4: the byte 0xff"),
         ("---\ntitle: t\n", "line 1: the front matter is never closed"),
-<<<<<<< HEAD
-=======
-        ("---\ntitle: [\n---\n", "line 2: YAML"),
-        ("---\ndate: 9999-99-99\n---\n", "line 2: YAML: month must be in"),
-        (
-            "---\nfont: big\n---\n",
-            "line 2: press does not know the key `font`",
-        ),
-        (
-            "---\nbibliography: no.bib\n---\n",
-            "line 2: the bibliography `no.bib` does not exist",
-        ),
-        (
-            "---\nauthor: \U000f0000\n---\n",
-            "line 2: no font on this machine has",
-        ),
->>>>>>> refs/heads/handin
         (
             "---\nbibliography: references.bib\n---\n\nSee @nobody.\n",
             "line 5: Pandoc: Citeproc: citation nobody not found",
@@ -700,22 +676,8 @@ def test_a_fault_is_named_with_its_line(name, refusal):
         (HEAD + "> " * 300 + "a\n", "nested too deeply"),
     ],
 )
-<<<<<<< HEAD
 def test_a_fault_of_the_whole_text_is_named(text, message, refusal):
     assert message in refusal(text)
-=======
-def test_a_fault_of_the_front_matter_is_named(text, message, tmp_path, capsys):
-    assert message in refusal(write(tmp_path), text, capsys)
-
-
-def test_a_missing_glyph_in_an_output_is_named_with_its_chunk(
-    tmp_path, capsys
-):
-    text = "a\n\n```{python}\nprint(chr(0xF0000))\n```\n"
-    error = refusal(write(tmp_path), HEAD + text, capsys)
-    assert "report.qmd, line 7:" in error
-    assert "U+F0000" in error
->>>>>>> refs/heads/handin
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of fonts differ")
@@ -748,41 +710,18 @@ def test_a_font_that_the_user_installs_serves(tmp_path, monkeypatch):
     assert "\U000f0000" in page.extract_text()
 
 
-<<<<<<< HEAD
-=======
-@pytest.mark.parametrize("name", ['a"b.qmd', "a'b.qmd", "a&b<c>.qmd"])
-def test_any_name_of_the_document_serves(name, tmp_path):
-    document = tmp_path / name
+def test_any_name_of_the_document_serves(tmp_path):
+    document = tmp_path / "a\"b'c&<d>.qmd"
     document.write_text("---\ntitle:\n---\n\n```{python}\nprint(6 * 7)\n```\n")
     build.build(document)
     (page,) = PdfReader(document.with_suffix(".pdf")).pages
     assert "42" in page.extract_text()
 
 
-def test_a_file_in_the_way_of_the_figures_is_named(tmp_path, capsys):
-    document = write(tmp_path)
-    (tmp_path / "figures").write_text("a file")
-    assert "figures: stands in the way" in refusal(document, HEAD, capsys)
-
-
->>>>>>> refs/heads/handin
 def test_the_notebook_as_the_document_is_refused_at_once(built, capsys):
     assert __main__.main([str(built / "kerberos.ipynb")]) == 2
     said = capsys.readouterr().err
     assert "press makes such a file and does not read it" in said
-
-
-<<<<<<< HEAD
-=======
-def test_a_long_folder_for_temporary_files_does_no_harm(tmp_path, monkeypatch):
-    deep = tmp_path / ("d" * 100)
-    deep.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(deep))
-    document = tmp_path / "small.qmd"
-    document.write_text(f"{HEAD}A `{{python}} 6 * 7`.\n")
-    build.build(document)
-    (page,) = PdfReader(tmp_path / "small.pdf").pages
-    assert "A 42." in page.extract_text()
 
 
 def test_a_kernel_that_does_not_start_is_said_in_a_sentence(tmp_path):
@@ -792,7 +731,6 @@ def test_a_kernel_that_does_not_start_is_said_in_a_sentence(tmp_path):
         build.build(document)
 
 
->>>>>>> refs/heads/handin
 def test_engine_quarto_is_refused_where_it_is_missing(monkeypatch, capsys):
     monkeypatch.setattr(__main__.shutil, "which", lambda _: None)
     assert __main__.main(["x.qmd", "--engine", "quarto"]) == 2
