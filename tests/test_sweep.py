@@ -258,21 +258,19 @@ def test_one_that_diverges_is_named_and_the_others_are_kept(
 
 @pytest.mark.skipif(os.name != "posix", reason="needs groups")
 def test_a_sweep_goes_on_where_it_was_stopped(start, tmp_path):
-    command = ["sweep", "one", "--seed", "0", "--lr", "0.05", "1e39"]
+    command = ["sweep", "one", "--seed", "0"]
     process = start(TESTS / "toy_aevb.py", *command)
     until(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert err.splitlines()[0] == "2 runs, 2 to train"
+    assert err.splitlines()[0] == "1 runs, 1 to train"
     (tmp_path / "go").touch()
     process = start(TESTS / "toy_aevb.py", *command)
     out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2, err
-    assert "one --seed 0 --lr 0.05 is done" in err
-    assert "one --seed 0 --lr 1e+39 failed" in err
-    assert "1 of 2 runs failed: one --seed 0 --lr 1e+39" in err
-    assert out.splitlines()[1].split()[:3] == ["one", "0.05", "weight"]
+    assert process.returncode == 0, err
+    assert "one --seed 0 is done" in err
+    assert out.splitlines()[1].split()[:2] == ["one", "weight"]
 
 
 TINY = (
@@ -305,9 +303,13 @@ def test_a_job_of_submitit_and_a_printed_command_make_the_runs(
 
 def test_slurm_gets_one_array(tmp_path, monkeypatch):
     """Told by a stand-in for sbatch, whose tasks come to nothing."""
-    pytest.importorskip("submitit", reason="submitit is not installed")
+    submitit = pytest.importorskip(
+        "submitit", reason="submitit is not installed"
+    )
     from aevb import sweep
 
+    monkeypatch.setattr(submitit.SlurmJob.watcher, "_delay_s", 1)
+    monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", 1)
     stand_ins = {
         "sbatch": f"cp $1 {tmp_path}/script; echo Submitted batch job 7",
         "srun": "",
