@@ -23,7 +23,7 @@ JUDGED = set(experiments.STUDIES) - {"rate_distortion", "gaps"}
 """The first of the others trains models itself, the second chooses points by
 their values."""
 FEW = {"importance_samples": 10, "test_size": 200, "hidden_dims": (16, 4)}
-FEWER = {"gradient_variance": {"draws": 10}}
+FEWER = {"gradient_variance": {"draws": 20}}
 
 
 def tensors(values):
