@@ -5,7 +5,13 @@ of an evaluation; and what it costs to add up the gradients by gloo.
 
 writes code/aevb/measured/devices.json: seconds of a step, the least and the
 median, and the processor's. Two minutes of two cores, which should be idle:
-`load` says how many processes wanted them at the start and at the end.
+`load` says how many processes wanted them at the start and at the end. It
+also draws docs/devices.svg: what n processes give, measured for 1 and 2 and on
+paper to 64, with a core for each. There
+
+    seeds      n trainings in the time of one beside another,
+    devices    a step of a + b / n + 2 (n - 1) / n c seconds, with a and b from
+               the two that were measured and c for a ring's sum of gradients.
 """
 
 import multiprocessing
@@ -18,10 +24,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
 from aevb import evaluation, profiles
+from aevb.figures import style
 from aevb.split import Split
 from aevb.tasks import binary_test_images
 from aevb.training import Trainer
@@ -30,6 +38,7 @@ from benchmarks.together import write
 NAMES = ("ae", "vae_kl")
 STEPS, WARM = 10, 3
 CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def times(call: Any, n: int) -> dict[str, float]:
@@ -94,6 +103,27 @@ def at_once(n: int, call: Any) -> Any:
         return pool.map(call, range(n), chunksize=1)[0]
 
 
+def draw(row: dict[str, Any], steps: int, path: Path) -> None:
+    """Trainings per hour of `steps` steps against the number of processes."""
+    n = 2.0 ** np.arange(7)
+    alone, half = row["alone"]["median"], row["step"]["median"]
+    share = row["all_reduce"]["median"]
+    divided = 2 * (alone - (half - share))
+    split = alone - divided + divided / n + 2 * (n - 1) / n * share
+    seeds = np.where(n == 1, alone, row["two_seeds"]["median"]) / n
+    figure, axes = style.figure(2.8)
+    for label, seconds in (("a seed each", seeds), ("one training", split)):
+        rate = 3600 / (steps * seconds)
+        (line,) = axes.loglog(n[:2], rate[:2], "o-", base=2, label=label)
+        axes.loglog(n[1:], rate[1:], ":", base=2, color=line.get_color())
+    axes.set_xlabel("processes, a core each (dotted: on paper)")
+    axes.set_ylabel(f"trainings per hour, {row['name']}")
+    axes.set_xticks(n, [f"{k:g}" for k in n])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend()
+    figure.savefig(path)
+
+
 def main() -> None:
     """Measure each training, and write after each."""
     rows: list[dict[str, Any]] = []
@@ -112,6 +142,9 @@ def main() -> None:
         row["load"] = [before, os.getloadavg()[0]]
         rows.append(row)
         write("devices", rows, steps=STEPS, warm=WARM)
+    _, config = profiles.configure(NAMES[-1])
+    steps = config.epochs * (60_000 // config.batch_size)
+    draw(rows[-1], steps, ROOT / "docs" / "devices.svg")
 
 
 if __name__ == "__main__":

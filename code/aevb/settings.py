@@ -18,6 +18,7 @@ from pydantic import (
 
 from aevb.errors import UserError
 
+Rate = Annotated[float, Field(gt=0, le=1e30)]  # beyond, float32 overflows
 Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Width = Annotated[int, Field(gt=0, strict=True)]
@@ -42,7 +43,7 @@ class Config(BaseModel):
     """Passes over the training data."""
     batch_size: Count = 256
     """Examples in a step."""
-    lr: float = Field(default=2e-3, gt=0)
+    lr: Rate = 2e-3
     """Peak learning rate."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the run over which the rate rises."""
@@ -109,7 +110,7 @@ class MnistConfig(Config):
     """Settings of a training on MNIST's 60 000 training images."""
 
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    lr: float = Field(default=3e-3, gt=0)
+    lr: Rate = 3e-3
 
     def examples(self) -> int:
         return 60_000
@@ -120,7 +121,7 @@ class AEConfig(MnistConfig):
 
     epochs: Count = 11
     batch_size: Count = 512
-    lr: float = Field(default=8e-3, gt=0)
+    lr: Rate = 8e-3
     optimizer: Literal["adamw", "muon"] = "muon"
     weight_decay: float = Field(default=0.01, ge=0)
     hidden_dims: Widths = (192, 192, 192, 2)
@@ -178,7 +179,7 @@ class ExactConfig(VAEConfig):
 
     epochs: Count = 22
     batch_size: Count = 1024
-    lr: float = Field(default=1e-2, gt=0)
+    lr: Rate = 1e-2
     optimizer: Literal["adamw", "muon"] = "muon"
     hidden_dims: Widths = (192, 192, 192, 4)
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
@@ -206,7 +207,7 @@ class TorusConfig(Config):
 
     epochs: Count = 150
     batch_size: Count = 500
-    lr: float = Field(default=3e-3, gt=0)
+    lr: Rate = 3e-3
     ema: float = Field(default=0.99, ge=0, lt=1)
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
