@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import pytest
@@ -66,9 +67,11 @@ def of_rank(name, settings, address, rank):
 def together(tmp_path, name, **settings):
     """What each of two processes says."""
     address = f"file://{tmp_path}/{os.urandom(4).hex()}"
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        call = partial(of_rank, name, settings, address)
-        return pool.map(call, range(2), chunksize=1)
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(2, context) as pool:
+        return list(
+            pool.map(partial(of_rank, name, settings, address), [0, 1])
+        )
 
 
 def state(name, folder):

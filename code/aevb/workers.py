@@ -73,7 +73,7 @@ def make(
                 raise BrokenProcessPool
             if bar:
                 bar.refresh()
-            for future in done:
+            for future in [f for f in making if f in done]:
                 job = making.pop(future)
                 try:
                     future.result()
