@@ -93,7 +93,7 @@ def answers(want: Wanted, pdf: Pdf) -> Iterator[Fault]:
             if "".join(word.split()) not in shown:
                 wrong = f"question {name} does not show `{word}`"
                 yield Fault(pdf.name, wrong, "complete its answer")
-        found = re.search(rf"^{re.escape(name)} .* (\w+)\s*$", table, re.M)
+        found = re.search(rf"^{re.escape(name)} .* (\d+)\s*$", table, re.M)
         says = f"page {found[1]}" if found else "no page"
         if zero and pages and says != pages[0][0]:
             wrong = f"its table says {says} for question {name}, not "

@@ -4,7 +4,7 @@ import re
 import unicodedata
 import warnings
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import nbformat
 import pypdfium2
@@ -71,15 +71,21 @@ class Pdf:
         wanted = letters(question + title)
         for number, (mark, first) in enumerate(self.marks, 1):
             if letters(mark.get_title()).removeprefix("problem") == wanted:
-                # a chapter opens a page, a section may share its first
+                # what begins at a page's top leaves the answer none of it
                 ends = [
-                    page - (later.level == 0)
+                    page - (later.level == 0 and self._at_top(later, page))
                     for later, page in self.marks[number:]
                     if later.level <= mark.level
                 ]
                 last = [*ends, len(self.pages)][0]
                 return self.texts[first : max(first, last) + 1]
         return []
+
+    def _at_top(self, mark: Any, page: int) -> bool:
+        """Whether a bookmark leads to the uppermost sixth of its page."""
+        _, view = mark.get_dest().get_view()
+        height = self.pages[page].get_size()[1]
+        return len(view) < 2 or view[1] > 5 / 6 * height
 
 
 class Notebook:
