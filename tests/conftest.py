@@ -58,6 +58,27 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
+# ---- commands
+
+
+@pytest.fixture
+def said(monkeypatch, capsys):
+    """Run a command; give its exit status and what it printed."""
+
+    from aevb import cli
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["aevb", *args])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
 # ---- experiments of a moment
 
 

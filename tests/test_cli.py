@@ -155,22 +155,6 @@ def test_a_module_that_is_not_python_is_named(tmp_path, refused, monkeypatch):
     assert err.startswith(f"aevb: {bad}, line 1, is not Python: ")
 
 
-@pytest.fixture
-def said(monkeypatch, capsys):
-    """Run a command; give its exit status and what it printed."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["aevb", *args])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
-
-
 def test_train_takes_settings_as_options(said, line):
     status, out, _ = said("train", "line", "--epochs", "3", "--lr", "1e-2")
     assert status == 0

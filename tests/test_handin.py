@@ -168,11 +168,23 @@ def test_a_finished_report_is_handed_in(folder, built, capsys):
 
 
 def test_an_answer_ends_where_the_next_one_begins(folder, capsys):
-    """A chapter begins on a page of its own, a section may share one."""
+    """A section may begin on its last page, a chapter at the top of the next
+    or below its end."""
     more = "#pagebreak() more of 4(c)\n= Appendix"
     change(folder, "kerberos.pdf", "= Appendix", more)
     _, out, _ = submit(folder, capsys)
     assert "  4(b)  6\n  4(c)  6 to 7\n" in out
+    low = "#show heading.where(level: 1): it => block(it.body)\n= Appendix"
+    below = f"#pagebreak() more of 4(c) #v(40%)\n{low}"
+    change(folder, "kerberos.pdf", "= Appendix", below)
+    _, out, _ = submit(folder, capsys)
+    assert "  4(b)  6\n  4(c)  6 to 7\n" in out
+
+
+def test_a_line_of_the_contents_may_be_wrapped(folder, capsys):
+    wrapped = "2(d) It says the SGVB #linebreak() estimator 9\n\n2(d) It says"
+    change(folder, "kerberos.pdf", "2(d) It says", wrapped)
+    assert submit(folder, capsys)[0] == 0
 
 
 def test_quarto_writes_no_keywords_but_prints_the_hash(folder, capsys):

@@ -142,15 +142,12 @@ def explore(name: str, settings: list[str]) -> None:
 
 def export(name: str, settings: list[str]) -> None:
     """Write the networks of a run to the file that follows --to."""
-    at = settings.index("--to") if "--to" in settings[:-1] else None
-    if at is None:
+    to, others = taken("--to", settings)
+    if to is None:
         raise UserError("export where? Add --to model.json, or model.onnx")
     from aevb import live
 
-    others = settings[:at] + settings[at + 2 :]
-    for path in live.export(
-        finished("export", name, others), settings[at + 1]
-    ):
+    for path in live.export(finished("export", name, others), to):
         print(path)
 
 

@@ -18,7 +18,9 @@ from pydantic import (
 
 from aevb.errors import UserError
 
-Rate = Annotated[float, Field(gt=0, le=1e30)]  # beyond, float32 overflows
+Rate = Annotated[
+    float, Field(gt=0, le=1e30)
+]  # beyond, a step overflows float32
 Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Width = Annotated[int, Field(gt=0, strict=True)]

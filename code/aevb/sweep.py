@@ -20,7 +20,7 @@ import torch
 
 from aevb import agenda, checkpoints, cli, profiles, results, runs, workers
 from aevb.errors import UserError
-from aevb.figures.sweep import sweep_figure
+from aevb.figures.sweep import NUMBERS, sweep_figure
 from aevb.grid import Point, Sweep
 from aevb.progress import Progress
 from aevb.runs import Run
@@ -38,7 +38,6 @@ SHOWN = (
 )
 """What is on the screen where nothing else is asked for."""
 Row = dict[str, Any]
-NUMBERS = ("mean", "standard_deviation", "standard_error", "n")
 
 
 def sweep(points: Sequence[Point], asked: Sweep) -> list[Row]:

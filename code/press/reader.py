@@ -35,7 +35,6 @@ _KEYS: dict[str, tuple[type, ...]] = {
 _EXECUTE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("echo", "include", "warning", "code-fold"), (bool,)),
     "output": (bool, str),
-    "fig-pos": (str,),
 }
 _PRESS: dict[str, tuple[type, ...]] = {
     "chapter-name": (str,),

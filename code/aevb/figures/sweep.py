@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from aevb.figures import style
 
 NUMBERS = ("mean", "standard_deviation", "standard_error", "n")
+"""What a row holds over its seeds, beside what names it."""
 
 
 def sweep_figure(rows: Sequence[dict[str, Any]]) -> Figure:

@@ -94,9 +94,8 @@ on a surface or on the square of angles, or move them with the arrow keys
 the same path in its own coordinates, where it is straight for both models.
 Codes are coloured by the angle u about the axis. The plane must tear the
 torus somewhere, and a line across the tear decodes to a path off the
-surface. The toroidal model's paths stay on it; they are close to, but not
-quite, geodesics, for a straight line of its angles need not be the shortest
-way.""",
+surface. The toroidal model's paths stay on it; they are no geodesics,
+for a straight line of its angles need not be the shortest way.""",
 }
 """What to try with an explorer, and what to notice."""
 DOCUMENT = """<!DOCTYPE html>
