@@ -13,6 +13,7 @@ from aevb.models import VAE
 from aevb.objectives import (
     bernoulli_log_likelihood,
     log_normal_pdf,
+    log_sum_exp,
     loss_KL_wo_E,
     loss_SGVB,
     loss_STL,
@@ -123,6 +124,17 @@ def test_bernoulli_is_that_of_torch(rows, pixels, scale, seed):
     theirs = torch.distributions.Bernoulli(logits=logits).log_prob(x)
     ours = bernoulli_log_likelihood(logits, x)
     assert_equal(ours, theirs.sum(dim=1))
+
+
+@pytest.mark.parametrize("spread", [1.0, 300.0])
+def test_log_sum_exp_and_its_gradient_are_those_of_torch(spread):
+    torch.manual_seed(0)
+    terms = (spread * torch.randn(5, 40) - 500).requires_grad_()
+    found = log_sum_exp(terms)
+    expected = terms.logsumexp(dim=1)
+    torch.testing.assert_close(found, expected)
+    slopes = [torch.autograd.grad(f.sum(), terms) for f in (found, expected)]
+    torch.testing.assert_close(*slopes)
 
 
 def test_gradients_are_those_of_finite_differences():

@@ -34,6 +34,7 @@ from aevb.models import VAE
 from aevb.objectives import (
     bernoulli_log_likelihood,
     log_normal_pdf,
+    log_sum_exp,
     loss_KL_wo_E,
 )
 from aevb.progress import Progress
@@ -196,7 +197,7 @@ def fitted(
 
         C C^T = (I + J^T diag(p (1 - p)) J)^(-1),   p = sigmoid(logits),
 
-    with J the slope of the logits over a standard deviation either side.
+    with J the slope of the logits from m to a standard deviation beside it.
 
     Args:
         x: binary images (B, D).
@@ -219,14 +220,14 @@ def fitted(
         mean = mean + (sigma * r).mean(dim=0) / (2 + step)
         logvar = logvar + (eps * r).mean(dim=0) / (2 + step)
     sigma = torch.exp(0.5 * logvar)
+    logits = model.decoder(mean).to(x.dtype)
     slopes = []
     for i in range(model.z_size):
-        end = torch.zeros_like(sigma)
-        end[:, i] = sigma[:, i]
-        up, down = model.decoder(torch.stack([mean + end, mean - end]))
-        slopes.append((up - down).to(x.dtype) / (2 * sigma[:, i, None]))
+        beside = mean.clone()
+        beside[:, i] += sigma[:, i]
+        slopes.append((model.decoder(beside) - logits) / sigma[:, i, None])
     j = torch.stack(slopes, dim=1)  # (B, L, D), J transposed
-    p = torch.sigmoid(model.decoder(mean).to(x.dtype)).unsqueeze(1)
+    p = torch.sigmoid(logits).unsqueeze(1)
     one = torch.eye(model.z_size, dtype=x.dtype, device=x.device)
     with torch.autocast(x.device.type, enabled=False):
         root = torch.linalg.cholesky(one + (j * p * (1 - p)) @ j.mT)
@@ -528,6 +529,6 @@ def log_px_by_quadrature(
             log_pz = log_normal_pdf(z, zero, zero)
             constant = log_pz + bernoulli_log_likelihood(last(h), black)
             log_pxz = torch.addmm(constant, projected, h.T)  # (N, G)
-            log_sum = torch.logaddexp(log_sum, log_pxz.logsumexp(dim=1))
+            log_sum = torch.logaddexp(log_sum, log_sum_exp(log_pxz))
             bar.update(len(z))
     return log_sum + offset + model.z_size * math.log(step)

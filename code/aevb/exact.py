@@ -80,7 +80,7 @@ def log_likelihoods(decoder: Any, x: Tensor, z: Tensor) -> Tensor:
 
 def log_mean_exp(log_px_z: Tensor) -> Tensor:
     """log 1/G sum_g p(x_b | z_g) from its logarithms (B, G), (B,)."""
-    return log_px_z.logsumexp(dim=1) - math.log(log_px_z.shape[1])
+    return objectives.log_sum_exp(log_px_z) - math.log(log_px_z.shape[1])
 
 
 def log_q_of_posterior(
@@ -94,7 +94,9 @@ def log_q_of_posterior(
         z: lattice points, (G, L).
         log_px_z: their log p(x_b | z_g), (B, G).
     """
-    drawn = log_px_z.softmax(dim=1).multinomial(1).squeeze(1)
+    below = log_px_z.detach().softmax(dim=1).cumsum(dim=1)
+    u = torch.rand_like(below[:, :1]) * below[:, -1:]
+    drawn = torch.searchsorted(below, u).squeeze(1)
     return objectives.log_normal_pdf(z[drawn], *model.encode(x))
 
 

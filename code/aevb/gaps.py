@@ -76,30 +76,32 @@ class Lattice:
     def log_px(self) -> Tensor:
         """log p(x), (B,)."""
         size = self.points.shape[1]
-        return self.log_pxz.logsumexp(dim=1) + size * math.log(self.step)
+        log_sum = objectives.log_sum_exp(self.log_pxz)
+        return log_sum + size * math.log(self.step)
 
     def modes(self) -> Tensor:
         """The point of each image's highest posterior density, (B, L)."""
         return self.points[self.log_pxz.argmax(dim=1)]
 
     def elbo(self, q: Tensor) -> Tensor:
-        """E_q[log p(x, z)] and q's entropy, added, (B,).
+        """E_q[log p(x, z)] and q's entropy, added, (B, K).
 
         Args:
-            q: means and log variances of normals, (2, B, L).
+            q: means and log variances of K normals an image, (2, B, K, L).
         """
-        mean, logvar = q.unsqueeze(-1)  # (B, L, 1)
+        mean, logvar = q.unsqueeze(-1)  # (B, K, L, 1)
         squared = (self.axis - mean) ** 2 * torch.exp(-logvar)
-        weights = (-0.5 * squared).softmax(dim=2)  # (B, L, n)
-        found = self.log_pxz
-        for along in weights.flip(1).unbind(dim=1):  # the last axis first
-            table = found.unflatten(1, (-1, len(self.axis)))
-            found = torch.bmm(table, along.unsqueeze(2)).squeeze(2)
-        entropy = 0.5 * (q[1] + math.log(2 * math.pi) + 1).sum(dim=1)
-        return found.squeeze(1) + entropy
+        weights = (-0.5 * squared).softmax(dim=3)  # (B, K, L, n)
+        *rest, along = weights.unbind(dim=2)
+        table = self.log_pxz.unflatten(1, (-1, len(self.axis)))
+        found = torch.bmm(along, table.mT)  # (B, K, n^(L-1))
+        for along in rest:
+            found = (found * along).sum(dim=2, keepdim=True)
+        entropy = 0.5 * (q[1] + math.log(2 * math.pi) + 1).sum(dim=2)
+        return found.squeeze(2) + entropy
 
     def best_normal(self, q: Tensor, iterations: int) -> Tensor:
-        """The normals of the highest ELBO near the given ones, (2, B, L).
+        """The normals of the highest ELBO near those of q (2, B, K, L).
 
         Adam, each mean in units of the deviation that it starts with, the
         rate falling to zero; of all that were visited, the best.
@@ -113,7 +115,7 @@ class Lattice:
             adam.zero_grad()
             elbo = self.elbo(q + unit * moves)
             (-elbo.sum()).backward()
-            better = (elbo > best).unsqueeze(1)
+            better = (elbo > best).unsqueeze(2)
             found = torch.where(better, (q + unit * moves).detach(), found)
             best = torch.maximum(elbo.detach(), best)
             adam.step()
@@ -134,18 +136,19 @@ def inference(
     """
     lattice = Lattice(model, x, step)
     with torch.no_grad():
-        q = torch.stack(model.encode(x))
-        at_mode = torch.stack([lattice.modes(), q[1]])
-    one, other = (lattice.best_normal(s, iterations) for s in (q, at_mode))
+        q = torch.stack(model.encode(x)).unsqueeze(2)  # (2, B, 1, L)
+        at_mode = torch.stack([lattice.modes().unsqueeze(1), q[1]])
+        starts = torch.cat([q, at_mode], dim=2)  # (2, B, 2, L)
+    found = lattice.best_normal(starts, iterations)
     with torch.no_grad():
-        better = (lattice.elbo(one) > lattice.elbo(other)).unsqueeze(1)
-        best_q = torch.where(better, one, other)
+        best_elbo, which = lattice.elbo(found).max(dim=1)
+        images = torch.arange(len(x), device=x.device)
         return {
             "log_px": lattice.log_px(),
-            "elbo": lattice.elbo(q),
-            "best_elbo": lattice.elbo(best_q),
-            "q": q,
-            "best_q": best_q,
+            "elbo": lattice.elbo(q).squeeze(1),
+            "best_elbo": best_elbo,
+            "q": q.squeeze(2),
+            "best_q": found[:, images, which],
         }
 
 
