@@ -1,71 +1,101 @@
-"""How the cost grows with images, width, samples and lattice points.
+"""How time and memory grow with images, width, lattice points and samples.
 
-    PYTHONPATH=code python benchmarks/growth.py
+    PYTHONPATH=code:. python -m benchmarks.growth
 
-writes code/aevb/measured/growth.json: processor seconds of an epoch or of an
-evaluation against each size, and the slope of their logarithms.
+writes code/aevb/measured/growth.json: for each size, processor seconds of one
+thread and the memory that the process took beyond the images, and the slopes
+of their logarithms against the size's. Also draws docs/growth.svg.
 """
 
+import multiprocessing
+import resource
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from speed import ours
 
-from aevb import evaluation, results
-from aevb.checkpoints import write_json
-from aevb.tasks import VAETask, binary_test_images
+from aevb import data, evaluation, profiles
+from aevb.figures import style
+from aevb.tasks import binary_test_images
 from aevb.training import Trainer
+from benchmarks.together import write
 
-TARGET = Path("code/aevb/measured/growth.json")
+ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
+IMAGES = 10_000  # of an epoch, where something else grows
+TESTED = 500
 SIZES = {
-    "images": (5_000, 10_000, 20_000, 40_000),
+    "training images": (7_500, 15_000, 30_000, 60_000),
     "width": (128, 256, 512, 1024),
-    "samples": (100, 200, 400, 800),
-    "points": (2_500, 10_000, 40_000, 160_000),
+    "lattice points": (512, 1024, 2048, 4096),
+    "importance samples": (50, 100, 200, 400),
 }
 
 
-def seconds(kind: str, size: int) -> float:
-    """Processor seconds of an epoch, or of an evaluation of 200 images."""
-    if kind in ("images", "width"):
-        changed: dict[str, Any] = {"train_size": 10_000}
-        changed["train_size" if kind == "images" else "hidden_dims"] = (
-            size if kind == "images" else (size, size, 40)
-        )
-        trainer = Trainer(VAETask(ours(epochs=1, **changed)), CPU)
-        start = time.process_time()
-        for rows in trainer.batches():
-            trainer.take_step(rows)
-        return time.process_time() - start
-    x = binary_test_images(CPU, 200)
-    latents = 40 if kind == "samples" else 4
-    model = VAETask(ours(hidden_dims=(256, 256, 256, latents))).model()
+def once(kind: str, size: int) -> None:
+    """An epoch of `vae_kl`, or of `vae_exact` where its points grow, or an
+    evaluation of the former."""
+    name = "vae_exact" if kind == "lattice points" else "vae_kl"
+    changed: dict[str, Any] = {"epochs": 1, "train_size": IMAGES}
+    if kind == "training images":
+        changed["train_size"] = size
+    elif kind == "width":
+        changed["hidden_dims"] = (size, size, size, 4)
+    elif kind == "lattice points":
+        changed["points"] = size
+    experiment, config = profiles.configure(name, **changed)
+    one = Trainer(experiment.task(config), CPU)
+    if kind == "importance samples":
+        model: Any = one.model.eval()
+        evaluation.measure(model, binary_test_images(CPU, TESTED), [0], size)
+        return
+    for rows in one.batches():
+        one.take_step(rows)
+
+
+def peak() -> float:
+    """The most memory that this process has held so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def cost(kind: str, size: int) -> tuple[float, float]:
+    """Processor seconds and MB of `once`, after one of the smallest size."""
+    torch.set_num_threads(1)
+    data.load_mnist("cpu")
+    before = peak()
+    once(kind, SIZES[kind][0])
     start = time.process_time()
-    if kind == "samples":
-        evaluation.evaluate_vae(model, x, size)
-    else:
-        evaluation.log_px_by_quadrature(model, x, 10 / size**0.5)
-    return time.process_time() - start
-
-
-def growth() -> dict[str, Any]:
-    """Cost against each size; the slope of its logarithm on the size's."""
-    found = {}
-    for kind, sizes in SIZES.items():
-        cost = [seconds(kind, n) for n in sizes]
-        x, y = (torch.tensor(v).log() for v in (sizes, cost))
-        slope = ((x - x.mean()) @ y / (x - x.mean()).square().sum()).item()
-        found[kind] = {"sizes": sizes, "seconds": cost, "slope": slope}
-    return found
+    once(kind, size)
+    return time.process_time() - start, peak() - before
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    made = results.provenance()
-    write_json(TARGET, {"growth": growth(), "provenance": made})
+    rows: list[dict[str, Any]] = []
+    spawn = multiprocessing.get_context("spawn")
+    figure, axes = style.figure(2.6, columns=2)
+    for kind, sizes in SIZES.items():
+        with spawn.Pool(1, maxtasksperchild=1) as pool:
+            costs = pool.starmap(cost, [(kind, n) for n in sizes], chunksize=1)
+        row: dict[str, Any] = {"grows": kind, "sizes": sizes}
+        for ax, name, values in zip(
+            axes, ("seconds", "MB"), np.transpose(costs), strict=True
+        ):
+            slope = np.polyfit(np.log(sizes), np.log(values), 1)[0]
+            row[name] = {"values": values.tolist(), "slope": slope}
+            ax.loglog(
+                np.divide(sizes, sizes[0]),
+                values,
+                "o-",
+                label=f"{kind}, from {sizes[0]:,}: {slope:.2f}",
+            )
+            ax.set_xlabel("size over the smallest")
+            ax.set_ylabel({"seconds": "processor seconds"}.get(name, name))
+            ax.legend()
+        rows.append(row)
+        write("growth", rows, images=IMAGES, tested=TESTED)
+    figure.savefig(ROOT / "docs" / "growth.svg")
 
 
 if __name__ == "__main__":
