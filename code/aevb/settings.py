@@ -179,7 +179,7 @@ class VAEConfig(MnistConfig):
 class ExactConfig(VAEConfig):
     """Settings of a VAE whose decoder is trained on log p(x) itself."""
 
-    epochs: Count = 22
+    epochs: Count = 26
     batch_size: Count = 1024
     lr: Rate = 1e-2
     optimizer: Literal["adamw", "muon"] = "muon"
@@ -193,7 +193,7 @@ class ExactConfig(VAEConfig):
     matching: float = Field(default=0.5, ge=0, le=1)
     """Share of the run in which the encoder is fitted to draws from the
     posterior; in the rest it maximises the ELBO."""
-    importance_samples: int = Field(default=100, gt=0)
+    importance_samples: int = Field(default=25, gt=0)
     """Importance samples an image; the plane is integrated over as well."""
 
 
