@@ -55,12 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="what makes the PDF; auto takes quarto where it is installed",
     )
-    add_provenance(parser)
-    return parser
-
-
-def add_provenance(parser: argparse.ArgumentParser) -> None:
-    """The option that says what else a report comes from."""
+    parser.add_argument(
+        "--state",
+        default="",
+        help="a hash of what the chunks depend on beside their own code: "
+        "while it and they stay the same, none is run again",
+    )
     parser.add_argument(
         "--provenance",
         action="append",
@@ -69,6 +69,7 @@ def add_provenance(parser: argparse.ArgumentParser) -> None:
         type=_pair,
         help="recorded in the notebook and in the PDF",
     )
+    return parser
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -88,7 +89,8 @@ def _run(options: argparse.Namespace) -> int:
         build.clear(folder)
         print(f"press: the PDF is made by {name}.", flush=True)
         start = time.perf_counter()
-        made = build.build(options.document, dict(options.provenance))
+        extra = dict(options.provenance)
+        made = build.build(options.document, extra, options.state)
         blank = build.unfilled(reader.read(options.document.resolve()))
         if use_quarto:
             _quarto(use_quarto, options.document)

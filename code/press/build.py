@@ -17,7 +17,7 @@ from typing import Any
 
 import nbformat
 
-from press import execute, notebook, pandoc, reader, splice, typeset
+from press import kept, notebook, pandoc, reader, splice, typeset
 from press.errors import PressError
 from press.reader import Document
 
@@ -28,8 +28,12 @@ _FIELDS = ("kerberos", "collaborators", "sources", "bibliography")
 _OWN = (typeset.PAGE, pandoc.FILTER, pandoc.SCREEN)
 
 
-def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
+def build(
+    path: Path, extra: dict[str, str] | None = None, state: str = ""
+) -> list[Path]:
     """Execute and typeset the document at `path`; returns what was made.
+
+    `extra` is recorded as provenance; `state` is explained in kept.py.
 
     Raises PressError, with nothing changed on disk, for any fault.
     """
@@ -39,7 +43,7 @@ def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
     _check_bibliography(document)
     try:
         with _staging(document.folder, names) as stage:
-            return _build(document, Path(stage), names, extra or {})
+            return _build(document, Path(stage), names, extra or {}, state)
     except OSError as error:
         raise PressError(
             f"{error.filename or path.name}: {error.strerror or error}; free "
@@ -82,9 +86,10 @@ def _build(
     stage: Path,
     names: dict[str, str],
     extra: dict[str, str],
+    state: str,
 ) -> list[Path]:
     system = _check_characters(document, stage)
-    executed = execute.execute(document)
+    executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
     hashes = {**provenance(document), **extra}
     for name, data in spliced.files.items():

@@ -72,8 +72,7 @@ class Executed:
 
     cells: list[NotebookNode] = field(default_factory=list)  # one a chunk
     values: list[dict[str, Any]] = field(default_factory=list)  # one an inline
-    # of each chunk that draws, made while the next ones run
-    pictures: dict[int, list[Future[Picture]]] = field(default_factory=dict)
+    pictures: dict[int, list[Picture]] = field(default_factory=dict)
 
 
 class _Client(NotebookClient):
@@ -104,6 +103,7 @@ def execute(document: Document) -> Executed:
     Raises PressError naming the chunk and the line at the first exception.
     """
     events, executed = document.events, Executed()
+    drawn: dict[int, list[Future[Picture]]] = {}
     for event in events:
         if isinstance(event, Inline):
             _check_expression(event)
@@ -120,11 +120,13 @@ def execute(document: Document) -> Executed:
                 bar.set_postfix_str(event.label)
                 cell = _chunk(client, event)
                 executed.cells.append(cell)
-                executed.pictures[event.number] = [
+                drawn[event.number] = [  # while the next ones run
                     pool.submit(figures.picture, output["data"], event)
                     for output in cell.outputs
                     if figures.is_image(output)
                 ]
+    for number, pictures in drawn.items():
+        executed.pictures[number] = [p.result() for p in pictures]
     return executed
 
 

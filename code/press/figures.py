@@ -27,12 +27,12 @@ _URL = {ord(c): f"%{ord(c):02X}" for c in "%#\n&'<>"}
 
 class Picture(NamedTuple):
     """A figure: its file's suffix and content, its natural width in inches,
-    and the notebook's PNG."""
+    and the notebook's PNG as base64."""
 
     suffix: str
     data: bytes
     width: float
-    small: bytes
+    small: str
 
 
 def is_image(output: Any) -> bool:
@@ -46,9 +46,10 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
     Raises PressError if it could not be drawn.
     """
     if "image/svg+xml" not in bundle:
-        png = base64.b64decode(bundle["image/png"])
+        small = bundle["image/png"].strip()
+        png = base64.b64decode(small)
         width = Image.open(io.BytesIO(png)).width / DPI
-        return Picture(".png", png, width, png)
+        return Picture(".png", png, width, small)
     svg = _short(bundle["image/svg+xml"].encode())
     found = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', svg)
     if not found:
@@ -57,7 +58,7 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
             f"be drawn: {svg.decode()}"
         )
     width = float(found[1]) / 72
-    small = _drawn(svg, NOTEBOOK_DPI)
+    small = base64.b64encode(_drawn(svg, NOTEBOOK_DPI)).decode()
     if len(svg) <= SVG_LIMIT:
         return Picture(".svg", svg, width, small)
     return Picture(".png", _drawn(svg, DPI), width, small)
@@ -101,7 +102,7 @@ def for_screen(name: str, data: bytes) -> str:
 def for_notebook(output: Any, picture: Picture, alt: str) -> None:
     """Leave one PNG in the output, with its alt text and its size."""
     data = output["data"]
-    data["image/png"] = base64.b64encode(picture.small).decode() + "\n"
+    data["image/png"] = f"{picture.small}\n"
     data.pop("image/svg+xml", None)
     data.setdefault("text/plain", "<Figure>")
     output["metadata"] = {

@@ -72,7 +72,7 @@ def splice(document: Document, executed: Executed) -> Spliced:
     for part in document.parts:
         if isinstance(part, Chunk):
             outputs = executed.cells[part.number].outputs
-            pictures = [p.result() for p in executed.pictures[part.number]]
+            pictures = executed.pictures[part.number]
             out.lines += _cell(part, outputs, pictures, out)
             continue
         text = part.spans(lambda inline: _value(inline, next(values)))
