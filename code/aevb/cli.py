@@ -33,6 +33,10 @@ def told(run: "Run") -> str:
     return f"{run}\n  {'key':24} {run.key}"
 
 
+def report(run: "Run") -> None:
+    print(told(run))
+
+
 def configured(verb: str, name: str, settings: list[str]) -> Config:
     """An experiment's settings, of which options have changed some."""
     return typed(
@@ -92,7 +96,7 @@ def train(name: str, settings: list[str]) -> None:
     asked, settings = taken("--devices", settings)
     size = devices.number(asked)
     if size == 1:
-        return print(told(finished("train", name, settings)))
+        return report(finished("train", name, settings))
     devices.run(name, configured("train", name, settings), size, report)
 
 
@@ -106,7 +110,7 @@ def evaluate(name: str, settings: list[str]) -> None:
     if not (shard or merge):
         if folder:
             raise UserError("--to is for parts; add --shard 1/4, or --merge")
-        return print(told(finished("evaluate", name, settings)))
+        return report(finished("evaluate", name, settings))
     config = configured("evaluate", name, settings)
     if not isinstance(config, VAEConfig):
         raise UserError(
@@ -123,7 +127,7 @@ def evaluate(name: str, settings: list[str]) -> None:
     if shard:
         print(shards.write(name, config, int(part[1]), int(part[2]), folder))
     if merge:
-        print(told(shards.merge(name, config, folder)))
+        report(shards.merge(name, config, folder))
 
 
 def explore(name: str, settings: list[str]) -> None:

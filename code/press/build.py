@@ -4,14 +4,14 @@ Everything is made in a folder beside the document and moved into place at
 the end, so that a failed build changes nothing.
 """
 
-import datetime
-import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,6 @@ from press.reader import Document
 _STAGE = ".press-"
 _META = ("title", "subtitle", "author", "date", "lang", "link-citations")
 _FIELDS = ("kerberos", "collaborators", "sources", "bibliography")
-# what press makes a page of: the same files, whichever report it is
-_OWN = (typeset.PAGE, pandoc.FILTER, pandoc.SCREEN)
 
 
 def build(
@@ -37,7 +35,6 @@ def build(
 
     Raises PressError, with nothing changed on disk, for any fault.
     """
-    folder_of(path)
     document = reader.read(path.resolve())
     names = file_names(document)
     _check_bibliography(document)
@@ -91,11 +88,10 @@ def _build(
     system = _check_characters(document, stage)
     executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
-    hashes = {**provenance(document), **extra}
     for name, data in spliced.files.items():
         (stage / name).parent.mkdir(exist_ok=True)
         (stage / name).write_bytes(data)
-    meta = _meta(document, hashes)
+    meta = _meta(document, extra)
     source = stage / "report.typ"
     body = pandoc.convert("typst", spliced, meta, stage)
     head = _settings(document) + typeset.PAGE.read_text("utf-8")
@@ -112,28 +108,24 @@ def _build(
             lambda kind: pandoc.convert(kind, spliced, meta, stage), kinds
         )
     (stage / names["html"]).write_text(spliced.embedded(screen), "utf-8")
-    metadata = {"provenance": hashes, "figures": sorted(spliced.files)}
+    metadata = {"provenance": extra, "figures": sorted(spliced.files)}
     book = notebook.notebook(text, executed, metadata)
     nbformat.validate(book)
     nbformat.write(book, stage / names["notebook"])
     return _publish(document.folder, stage, names, set(spliced.files))
 
 
-def _meta(document: Document, hashes: dict[str, str]) -> dict[str, Any]:
+def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
     """What Pandoc and the filter are told beside the text."""
     meta = {
         k: document.meta[k]
         for k in (*_META, *_FIELDS)
         if document.meta.get(k) not in (None, "")
     }
-    value = meta.get("bibliography")
-    if value:
-        files = value if isinstance(value, list) else [value]
+    if files := _bibliography(document):
         meta["bibliography"] = [str(document.folder / name) for name in files]
     meta["press-cells"] = len(document.chunks)
-    meta["press-keywords"] = [
-        f"{key}: {value}" for key, value in hashes.items()
-    ]
+    meta["press-keywords"] = [f"{key}: {extra[key]}" for key in extra]
     return meta
 
 
@@ -166,9 +158,13 @@ def file_names(document: Document) -> dict[str, str]:
     return {kind: stem + ending for kind, ending in endings.items()}
 
 
-def _check_bibliography(document: Document) -> None:
+def _bibliography(document: Document) -> list[str]:
     value = document.meta.get("bibliography") or []
-    for name in value if isinstance(value, list) else [value]:
+    return value if isinstance(value, list) else [value]
+
+
+def _check_bibliography(document: Document) -> None:
+    for name in _bibliography(document):
         if not (document.folder / name).is_file():
             place = reader.place_of(name, document.lines)
             raise PressError(
@@ -218,58 +214,12 @@ def _staging(
         ) from error
 
 
-# ---- where a build comes from --------------------------------------------
-
-
-def provenance(document: Document) -> dict[str, str]:
-    """SHA-256 of all that a build comes from, in three parts.
-
-    `report` is the document's text, `source` the code that it runs with the
-    numbers that lie beside it, and `inputs` every other file: settings,
-    bibliography and what press makes a page of.
-    """
-    text = "\n".join(line.text for line in document.lines)
-    code = [
-        path
-        for folder in ("code", "proofs")
-        for path in (document.folder / folder).rglob("*")
-        if path.suffix in (".py", ".typ", ".lua", ".json", ".js", ".css")
-    ]
-    return {
-        "report": hashlib.sha256(text.encode()).hexdigest(),
-        "source": _digest(code, document.folder),
-        "inputs": _digest(_inputs(document), document.folder),
-    }
-
-
-def _inputs(document: Document) -> list[Path]:
-    """The files that a build reads, neither text nor code."""
-    value = document.meta.get("bibliography") or []
-    names = ["_quarto.yml", *(value if isinstance(value, list) else [value])]
-    paths = [document.folder / name for name in names]
-    return [path for path in paths if path.is_file()] + list(_OWN)
-
-
-def _digest(paths: list[Path], folder: Path) -> str:
-    """SHA-256 of these files' names and contents."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        inside = path.is_relative_to(folder)
-        name = path.relative_to(folder).as_posix() if inside else path.name
-        digest.update(name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
 def _timestamp(document: Document) -> int:
     """The PDF's date: the document's own, so that two builds are equal."""
-    if "SOURCE_DATE_EPOCH" in os.environ:
-        return int(os.environ["SOURCE_DATE_EPOCH"])
-    try:
-        day = datetime.date.fromisoformat(str(document.meta.get("date")))
-    except ValueError:
-        return 0
-    noon = datetime.time(12, tzinfo=datetime.timezone.utc)
-    return int(datetime.datetime.combine(day, noon).timestamp())
+    noon, seconds = f"{document.meta.get('date')} 12:00+00:00", 0.0
+    with suppress(ValueError):
+        seconds = datetime.fromisoformat(noon).timestamp()
+    return int(os.environ.get("SOURCE_DATE_EPOCH", seconds))
 
 
 # ---- into place -----------------------------------------------------------
@@ -290,7 +240,11 @@ def _publish(
     folder: Path, stage: Path, names: dict[str, str], figures: set[str]
 ) -> list[Path]:
     """Move everything into place; remove figures that are no longer made."""
-    old = _previous_figures(folder / names["notebook"])
+    old = set()
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        book = json.loads((folder / names["notebook"]).read_text("utf-8"))
+        listed = " ".join(book["metadata"]["figures"]).split()
+        old = {x for x in listed if re.fullmatch(r"figures/[\w.-]+", x)}
     if figures:
         (folder / "figures").mkdir(exist_ok=True)
     made = [*sorted(figures), *names.values()]
@@ -302,17 +256,3 @@ def _publish(
     for name in old - figures:
         (folder / name).unlink(missing_ok=True)
     return [folder / name for name in made]
-
-
-def _previous_figures(path: Path) -> set[str]:
-    """The figures that the last build has made, as its notebook lists them."""
-    try:
-        metadata = json.loads(path.read_text("utf-8"))["metadata"]
-        names = metadata["figures"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-    return {
-        name
-        for name in names
-        if isinstance(name, str) and re.fullmatch(r"figures/[\w.-]+", name)
-    }

@@ -54,7 +54,7 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
     found = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', svg)
     if not found:
         raise PressError(
-            f"{chunk.place}: the figure of the chunk `{chunk.label}` cannot "
+            f"{chunk.place}: the figure of {chunk.name} cannot "
             f"be drawn: {svg.decode()}"
         )
     width = float(found[1]) / 72

@@ -54,10 +54,10 @@ def _digest(*texts: str) -> str:
 
 
 def _dumps(done: execute.Executed) -> str:
-    pictures = {
-        n: [[p.suffix, p.data.decode("l1"), p.width, p.small] for p in some]
-        for n, some in done.pictures.items()
-    }
+    pictures = [
+        [(p.suffix, p.data.decode("l1"), p.width, p.small) for p in some]
+        for some in done.pictures
+    ]
     return json.dumps([done.cells, done.values, pictures])
 
 
@@ -66,8 +66,8 @@ def _loads(text: str) -> execute.Executed:
     return execute.Executed(
         [nbformat.from_dict(cell) for cell in cells],
         values,
-        {
-            int(n): [Picture(s, d.encode("l1"), w, m) for s, d, w, m in some]
-            for n, some in pictures.items()
-        },
+        [
+            [Picture(s, d.encode("l1"), w, m) for s, d, w, m in some]
+            for some in pictures
+        ],
     )

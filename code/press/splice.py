@@ -195,7 +195,7 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
     if re.fullmatch(r"<[\w.]+ object( at \w+)?>", text) or not text:
         kinds = ", ".join(key for key in bundle if key != "text/plain") or text
         raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` displays {kinds}, "
+            f"{chunk.place}: {chunk.name} displays {kinds}, "
             "which a page on paper cannot show; display text, Markdown or a "
             "figure (or, for the screen alone, print a `{=html}` block "
             "with `output: asis`)."
@@ -213,7 +213,7 @@ def _check_closed(chunk: Chunk, text: str) -> None:
             divs += 1 if colons[1].strip(":") else -1
     if fence or divs:
         raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` prints Markdown that "
+            f"{chunk.place}: {chunk.name} prints Markdown that "
             "opens a block (`:::` or a fence) and does not close it, or "
             "closes one that it did not open."
         )
@@ -236,12 +236,12 @@ def _figure(
     alt = " ".join(chunk.options.get("fig-alt", "").split())
     if len(pictures) != 1:
         raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` draws {len(pictures)} "
+            f"{chunk.place}: {chunk.name} draws {len(pictures)} "
             "figures; let it draw one."
         )
     if not chunk.label.startswith("fig-") or not alt:
         raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` draws a figure; give "
+            f"{chunk.place}: {chunk.name} draws a figure; give "
             "it a label `fig-...`, a fig-cap and a fig-alt."
         )
     (picture,) = pictures
