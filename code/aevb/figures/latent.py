@@ -308,8 +308,7 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
         z = torch.cat([z, (digits + spread).unsqueeze(1)], dim=1)
     colours = np.array(style.DIGITS)[digits.numpy()]
     axes.scatter(
-        z[:, 0],
-        z[:, 1],
+        *z.numpy().T,  # of a tensor it would look at each number
         s=1.5,
         c=colours,
         alpha=0.5,
