@@ -12,6 +12,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,6 @@ def _settings(document: Document) -> str:
         "chapter": json.dumps(given.get("chapter-name", "Chapter")),
         "first": str(given.get("first-chapter", 1)),
         "letters": json.dumps(given.get("sections") == "letters"),
-        "pages": json.dumps(given.get("chapter-pages", False)),
     }
     pairs = (f"{key}: {value}" for key, value in values.items())
     return f"#let press = ({', '.join(pairs)})\n"
@@ -177,22 +177,17 @@ def _check_characters(document: Document, stage: Path) -> bool:
     hidden = {
         line
         for chunk in document.chunks
-        if not (
-            chunk.options.get("echo", True)
-            and chunk.options.get("include", True)
-        )
         for line in chunk.lines
-        if not line.text.startswith("#|")
+        if not (chunk.shown or line.text.startswith("#|"))
     }
     shown = [line for line in document.lines if line not in hidden]
     words = {w for x in shown for w in x.text.split() if not w.isascii()}
     if not words:
         return False
     system, missing = typeset.fonts(words, stage)
-    for line in shown:
-        for text in missing:
-            if text in line.text:
-                raise PressError(f"{line.place}: {typeset.no_font(text)}")
+    for line, text in product(shown, missing):
+        if text in line.text:
+            raise PressError(f"{line.place}: {typeset.no_font(text)}")
     return system
 
 

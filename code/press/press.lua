@@ -11,7 +11,6 @@ local JUPYTER = FORMAT:match 'gfm' ~= nil
 local NAMES = {
   fig = 'Figure', tbl = 'Table', eq = 'Equation', sec = 'Section',
   thm = 'Theorem', lem = 'Lemma', cor = 'Corollary', prp = 'Proposition',
-  cnj = 'Conjecture', def = 'Definition', exm = 'Example', exr = 'Exercise',
 }
 local NO_THEOREM = { fig = true, tbl = true, eq = true, sec = true }
 local LINE, SMALLEST = 98, 0.7 -- letters in a table's line; its least scale

@@ -41,7 +41,6 @@ _PRESS: dict[str, tuple[type, ...]] = {
     "chapter-name": (str,),
     "first-chapter": (int,),
     "sections": (str,),
-    "chapter-pages": (bool,),
     "placeholders": (list,),
 }
 _OPTIONS: dict[str, tuple[type, ...]] = {
@@ -85,7 +84,17 @@ class Chunk:
     number: int
     options: dict[str, Any]
     lines: list[Line]
-    place: str
+    opens: Line
+
+    @property
+    def place(self) -> str:
+        return self.opens.place
+
+    @property
+    def shown(self) -> bool:
+        """Whether its code stands on the page."""
+        options = self.options
+        return options.get("include", True) and options.get("echo", True)
 
     @property
     def label(self) -> str:
@@ -324,7 +333,7 @@ def _cut(document: Document, start: int) -> None:
             number = len(document.chunks)
             document.parts += [
                 text,
-                Chunk(number, options, inside, line.place),
+                Chunk(number, options, inside, line),
             ]
             text, index = Text([]), end + 1
             continue

@@ -109,9 +109,9 @@ def _cell(
 ) -> list[Line]:
     """A chunk's Div: its code, then what it shows."""
     include = chunk.options.get("include", True)
-    shown = include and chunk.options.get("echo", True)
-    folds = "folded" if chunk.options.get("code-fold", False) else "shown"
-    code = folds if shown else "hidden" if include else "none"
+    code = "hidden" if include else "none"
+    if chunk.shown:
+        code = "folded" if chunk.options.get("code-fold") else "shown"
     output, shows = "", "output"
     if pictures or chunk.label.startswith("fig-"):
         figure = _figure(chunk, outputs, pictures, out.files)
@@ -125,24 +125,16 @@ def _cell(
         if pictures:
             output, shows = f"{output}\n\n{figure}", "figure"
     name = re.sub(r'(["\\])', r"\\\1", out.name)
+    start = chunk.opens.number
+    lines = f"lines {start + 1} to {start + len(chunk.lines)}"
     head = (
         f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}" '
-        f'file="{name}" lines="{_span(chunk)}"}}'
+        f'file="{name}" lines="{lines}"}}'
     )
     ticks = _fence(chunk.code)
     source = f"{ticks} {{.python}}\n{chunk.code}\n{ticks}"
-    first, *lines = f"::: {head}\n{source}\n\n{output}\n:::\n".split("\n")
-    return [_at(chunk, text) for text in ("", first, *lines)]
-
-
-def _span(chunk: Chunk) -> str:
-    numbers = [line.number for line in chunk.lines] or [0]
-    return f"lines {numbers[0]} to {numbers[-1]}"
-
-
-def _at(chunk: Chunk, text: str) -> Line:
-    file, _, number = chunk.place.rpartition(", line ")
-    return Line(file, int(number), text)
+    text = f"\n::: {head}\n{source}\n\n{output}\n:::\n"
+    return [chunk.opens._replace(text=line) for line in text.split("\n")]
 
 
 def _fence(text: str) -> str:

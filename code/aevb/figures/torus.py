@@ -254,8 +254,8 @@ def codes_by_angle(
     for row, angle, name in zip(axes, angles, ("axis", "tube"), strict=True):
         for ax, (title, z) in zip(row, codes.items(), strict=True):
             shown = ax.scatter(
-                *z.numpy().T, c=angle, cmap="twilight", vmin=-np.pi, vmax=np.pi,
-                s=3, lw=0, rasterized=True,
+                *z.numpy().T, c=angle, cmap="twilight", vmin=-np.pi,
+                vmax=np.pi, s=3, lw=0, rasterized=True,
             )  # fmt: skip
             ax.set(aspect="equal", title=title)
         row[0].set(xlabel="$z_1$", ylabel="$z_2$")
