@@ -55,7 +55,7 @@ def _digest(*texts: str) -> str:
 
 def _dumps(done: execute.Executed) -> str:
     pictures = [
-        [(p.suffix, p.data.decode("l1"), p.width, p.small) for p in some]
+        [(p.png.decode("l1"), p.svg.decode("l1"), p.width) for p in some]
         for some in done.pictures
     ]
     return json.dumps([done.cells, done.values, pictures])
@@ -67,7 +67,7 @@ def _loads(text: str) -> execute.Executed:
         [nbformat.from_dict(cell) for cell in cells],
         values,
         [
-            [Picture(s, d.encode("l1"), w, m) for s, d, w, m in some]
+            [Picture(p.encode("l1"), s.encode("l1"), w) for p, s, w in some]
             for some in pictures
         ],
     )

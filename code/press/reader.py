@@ -114,6 +114,10 @@ class Chunk:
         texts = [x.text for x in self.lines if not x.text.startswith("#|")]
         return "\n".join(texts).strip("\n")
 
+    def fault(self, words: str) -> PressError:
+        """What is wrong with it, as its name's predicate."""
+        return PressError(f"{self.place}: {self.name} {words}")
+
     def line(self, number: int) -> str:
         """The place of the chunk's line `number`, counted from 1."""
         inside = 0 < number <= len(self.lines)

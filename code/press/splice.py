@@ -186,11 +186,10 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
         return _verbatim(json.dumps(bundle["application/json"], indent=2))
     if re.fullmatch(r"<[\w.]+ object( at \w+)?>", text) or not text:
         kinds = ", ".join(key for key in bundle if key != "text/plain") or text
-        raise PressError(
-            f"{chunk.place}: {chunk.name} displays {kinds}, "
-            "which a page on paper cannot show; display text, Markdown or a "
-            "figure (or, for the screen alone, print a `{=html}` block "
-            "with `output: asis`)."
+        raise chunk.fault(
+            f"displays {kinds}, which a page on paper cannot show; display "
+            "text, Markdown or a figure (or, for the screen alone, print a "
+            "`{=html}` block with `output: asis`)."
         )
     return _verbatim(text)
 
@@ -204,17 +203,16 @@ def _check_closed(chunk: Chunk, text: str) -> None:
         if colons and not (was_open or fence):
             divs += 1 if colons[1].strip(":") else -1
     if fence or divs:
-        raise PressError(
-            f"{chunk.place}: {chunk.name} prints Markdown that "
-            "opens a block (`:::` or a fence) and does not close it, or "
-            "closes one that it did not open."
+        raise chunk.fault(
+            "prints Markdown that opens a block (`:::` or a fence) and does "
+            "not close it, or closes one that it did not open."
         )
 
 
 def _caption(chunk: Chunk, key: str) -> str:
     caption = " ".join(chunk.options.get(key, "").split())
     if not caption:
-        raise PressError(f"{chunk.place}: `{chunk.label}` needs a {key}.")
+        raise chunk.fault(f"needs a {key}.")
     return caption
 
 
@@ -227,20 +225,18 @@ def _figure(
     """The chunk's figure as a file and a Div; the notebook's copy of it."""
     alt = " ".join(chunk.options.get("fig-alt", "").split())
     if len(pictures) != 1:
-        raise PressError(
-            f"{chunk.place}: {chunk.name} draws {len(pictures)} "
-            "figures; let it draw one."
-        )
+        raise chunk.fault(f"draws {len(pictures)} figures; let it draw one.")
     if not chunk.label.startswith("fig-") or not alt:
-        raise PressError(
-            f"{chunk.place}: {chunk.name} draws a figure; give "
-            "it a label `fig-...`, a fig-cap and a fig-alt."
+        raise chunk.fault(
+            "draws a figure; give it a label `fig-...`, a fig-cap and a "
+            "fig-alt."
         )
     (picture,) = pictures
     (output,) = filter(figures.is_image, outputs)
     figures.for_notebook(output, picture, alt)
-    name = f"figures/{chunk.label}{picture.suffix}"
-    files[name] = picture.data
+    suffix, content = picture.file
+    name = f"figures/{chunk.label}{suffix}"
+    files[name] = content
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
     here = "fig-pos=H " if chunk.options.get("fig-pos") == "H" else ""
     return (
