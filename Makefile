@@ -16,6 +16,7 @@ BIN := $(CONDA_PREFIX)/bin
 STAMP :=
 endif
 SOURCE := $(BIN)/python -c 'from aevb import results; print(results.source_hash())'
+STATE := $(BIN)/python -c 'from aevb import results; print(results.state())'
 QUIET := $(shell test -t 2 || echo --quiet)
 
 # what Apple's GPU cannot do, the CPU does
@@ -30,7 +31,7 @@ export PYTHONPATH := code:.
 report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in two minutes, with tiny trainings; PROFILE=gpu: with a likelihood model that takes half an hour of a CPU)
 	@$(BIN)/aevb train-all
 	@$(BIN)/python -m press report.qmd --engine $(ENGINE) \
-	  --provenance source=$$($(SOURCE))
+	  --provenance source=$$($(SOURCE)) --state $$($(STATE))
 
 submit: $(STAMP)  ## check the two files and put them into submission/ under your name: make submit KERBEROS=jdoe
 	@$(BIN)/python -m handin \
@@ -69,7 +70,7 @@ wheel: $(STAMP)  ## build dist/aevb_report-*.whl, for the notebook without this 
 	@echo "$$(ls dist/*.whl): put it beside kerberos.ipynb"
 
 clean:  ## remove the environment, the trained runs and all caches; keep data/ and the results
-	rm -rf .venv runs build dist site .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .press.kept runs build dist site .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## list the commands

@@ -5,6 +5,7 @@ that its one line must hold; a few go through a process of their own.
 """
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -184,11 +185,27 @@ def test_all_done_starts_no_process(said, line, monkeypatch, tmp_path):
     monkeypatch.setattr("aevb.agenda.on_gpu", lambda: False)
     _, out, _ = said("train-all")
     assert "to do: line, s; about 0 s on this machine" in out
-    monkeypatch.setattr("aevb.workers.make", None)
-    status, out, err = said("train-all")
-    assert (status, err) == (0, "")
-    assert "to do" not in out
-    assert "every number is in" in out
+    assert "weight" in out
+    before = results.PATH.read_bytes()
+    results.PATH.unlink()
+    everything = cli._everything
+    monkeypatch.setattr(cli, "_everything", None)
+    again = said("train-all")
+    assert again == (0, re.sub("to do: .*\n", "", out), "")
+    assert results.PATH.read_bytes() == before
+    monkeypatch.setattr(cli, "_everything", everything)
+    kept = next(line.glob("line-*/finished.safetensors"))
+    kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    _, out, err = said("train-all")
+    assert "was damaged" in err
+    assert "to do: line" in out
+
+
+def test_what_is_done_needs_no_pytorch():
+    code = "from aevb import cli, mnist_files, results; results.state()"
+    check = "import sys; sys.exit('torch' in sys.modules)"
+    run = [sys.executable, "-c", f"{code}\n{check}"]
+    assert subprocess.run(run).returncode == 0
 
 
 def in_turn(jobs, do, needs, size):

@@ -139,7 +139,7 @@ def parse(folder, text):
     document = read(folder, text)
     values = [{"text/markdown": "*v*"} for _ in document.events]
     cells = [new_code_cell("1") for _ in document.chunks]
-    pictures = {chunk.number: [] for chunk in document.chunks}
+    pictures = [[] for _ in document.chunks]
     spliced = splice.splice(document, Executed(cells, values, pictures))
     meta = {"press-cells": len(cells)}
     for kind in ("typst", "html", "notebook"):

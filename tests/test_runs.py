@@ -274,7 +274,8 @@ def measure(line, factor):
 def test_results_hold_every_number_with_its_provenance(line, tmp_path):
     path = tmp_path / "results" / "metrics.json"
     run = runs.run("line")
-    results.write([run], {"check": {"holds": True}}, path)
+    numbers = results.gather([run], {"check": {"holds": True}})
+    results.write(numbers, path)
     read = json.loads(path.read_text())
     metric = read["experiments"]["line"]["metrics"]["weight"]
     assert metric == run.metrics["weight"].to_json()

@@ -15,14 +15,14 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from aevb.errors import Damaged, UserError
+
+if TYPE_CHECKING:  # PyTorch takes seconds; text and JSON do not need it
+    from torch import Tensor
 
 _TENSOR = "__tensor__"
 
@@ -82,6 +82,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def save(path: Path, state: Any) -> None:
     """Write a tree of tensors and JSON values."""
+    from safetensors.torch import save_file
+    from torch import Tensor
+
     tensors: dict[str, Tensor] = {}
 
     def strip(node: Any, *place: Any) -> Any:
@@ -106,8 +109,10 @@ def save(path: Path, state: Any) -> None:
         save_file(tensors, beside, metadata=metadata)
 
 
-def digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
+def digest(tree: str, tensors: Mapping[str, "Tensor"]) -> str:
     """SHA-256 of a tree's text and of its tensors' bytes, in their order."""
+    import torch
+
     found = hashlib.sha256(tree.encode())
     for name in sorted(tensors):
         content = tensors[name].reshape(-1).view(torch.uint8)

@@ -6,6 +6,7 @@ right.
 
 import functools
 import io
+import json
 import os
 import re
 import shlex
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def told(run: "Run") -> str:
+    return f"{run}\n  {'key':24} {run.key}"
+
+
 def report(run: "Run") -> None:
-    print(f"{run}\n  {'key':24} {run.key}")
+    print(told(run))
 
 
 def configured(verb: str, name: str, settings: list[str]) -> Config:
@@ -186,9 +191,25 @@ def train_all() -> None:
     kept = f"{profiles.runs_folder()}{os.sep}"
     print(f"profile {profiles.profile()}; what is done is kept in {kept}")
     sys.stdout.flush()
-    from aevb import mnist_files
+    from aevb import checkpoints, mnist_files, results
 
     mnist_files.fetch()
+    last = profiles.runs_folder() / f"last-{profiles.profile()}.json"
+    words = last.read_text("utf-8", "replace") if last.is_file() else ""
+    state, _, kept = words.partition("\n")
+    if state != results.state(kept):  # else nothing needs PyTorch
+        kept, well = _everything()
+        if well:
+            checkpoints.write_text(last, f"{results.state(kept)}\n{kept}")
+    numbers, lines = json.loads(kept)
+    results.write(numbers, results.PATH)
+    print(lines)
+    print(f"every number is in {results.PATH}")
+
+
+def _everything() -> tuple[str, bool]:
+    """All numbers and the lines that tell them, as JSON; whether no
+    training has failed."""
     from aevb import agenda, results, runs, workers
 
     if jobs := agenda.missing():
@@ -197,10 +218,10 @@ def train_all() -> None:
         workers.make(jobs, agenda.do, agenda.needs, agenda.number(jobs))
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
-    results.write(finished, studies, results.PATH)
-    for run in finished:
-        report(run)
-    print(f"every number is in {results.PATH}")
+    lines = "\n".join(map(told, finished))
+    numbers = results.gather(finished, studies)
+    well = not any(run.failure for run in finished)
+    return json.dumps([numbers, lines]), well
 
 
 def fetch() -> None:

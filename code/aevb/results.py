@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import sysconfig
 from collections.abc import Iterable, Mapping
 from datetime import date
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aevb import profiles
+from aevb import checkpoints, profiles
 
 if TYPE_CHECKING:  # PyTorch takes seconds; the hashes do not need it
     from aevb.runs import Run
@@ -68,8 +69,24 @@ def code_hash(source: Path = Path(__file__).parents[1]) -> str:
     return _hash(paths)
 
 
-def _hash(paths: Mapping[str, Path]) -> str:
-    digest = hashlib.sha256()
+def state(*facts: str) -> str:
+    """SHA-256, twelve digits, of all that the numbers come from.
+
+    Covers the code, the versions of all installed packages, the machine and
+    its GPUs, the profile, every run and study that is kept, and `facts`.
+    """
+    runs = profiles.runs_folder()
+    packages = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
+    gpus = [p for name in ("nvidia*", "kfd") for p in Path("/dev").glob(name)]
+    here = [platform.python_version(), platform.node(), profiles.profile()]
+    here += [os.environ.get("CUDA_VISIBLE_DEVICES", ""), code_hash()]
+    here += sorted(p.name for p in [*packages, *gpus])
+    kept = {p.parent.name: p for p in runs.glob("*/finished.safetensors")}
+    return _hash(kept, *here, *facts)
+
+
+def _hash(paths: Mapping[str, Path], *facts: str) -> str:
+    digest = hashlib.sha256("\0".join(facts).encode())
     for name in sorted(paths):
         digest.update(name.encode() + b"\0")
         digest.update(paths[name].read_bytes() + b"\0")
@@ -102,11 +119,8 @@ def provenance() -> dict[str, Any]:
     from aevb import training
 
     device = training.resolve_device("auto")
-    project = checkout()
     return {
-        "source": source_hash(project) if project else None,
-        "code": code_hash(),
-        "date": date.today().isoformat(),
+        **_now(),
         "profile": profiles.profile(),
         "device": device.type,
         "machine": machine(),
@@ -115,6 +129,15 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": version("numpy"),
+    }
+
+
+def _now() -> dict[str, str | None]:
+    project = checkout()
+    return {
+        "source": source_hash(project) if project else None,
+        "code": code_hash(),
+        "date": date.today().isoformat(),
     }
 
 
@@ -128,16 +151,19 @@ def summary(run: "Run") -> dict[str, Any]:
     }
 
 
-def write(
-    runs: Iterable["Run"], summaries: Mapping[str, Any], path: Path
+def gather(
+    runs: Iterable["Run"], summaries: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write the numbers of the runs and the studies, and return them."""
-    from aevb import checkpoints
-
-    numbers = {
-        "experiments": {run.name: summary(run) for run in runs},
+    """The numbers of the runs and the studies."""
+    experiments = {run.name: summary(run) for run in runs}
+    return {
+        "experiments": experiments,
         **summaries,
         "provenance": provenance(),
     }
+
+
+def write(numbers: dict[str, Any], path: Path) -> None:
+    """Write the numbers, with the hashes and the date of now."""
+    numbers["provenance"].update(_now())
     checkpoints.write_json(path, numbers)
-    return numbers

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from ripser import ripser
 from torch import Tensor
 
 from aevb import geometry
@@ -249,6 +248,8 @@ def betti_numbers(
         most) over its lower.
     """
     landmarks, rho = farthest_points(points, n)
+    from ripser import ripser  # with scikit-learn, whose import takes long
+
     bars = ripser(landmarks.numpy(), maxdim=2, thresh=5 * rho)["dgms"]
     births, deaths = (
         np.concatenate([b[:, i] for b in bars]).clip(max=5 * rho)

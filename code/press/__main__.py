@@ -55,12 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="what makes the PDF; auto takes quarto where it is installed",
     )
-    add_provenance(parser)
-    return parser
-
-
-def add_provenance(parser: argparse.ArgumentParser) -> None:
-    """The option that says what else a report comes from."""
+    parser.add_argument(
+        "--state",
+        default="",
+        help="a hash of what the chunks depend on beside their own code: "
+        "while it and they stay the same, none is run again",
+    )
     parser.add_argument(
         "--provenance",
         action="append",
@@ -69,6 +69,7 @@ def add_provenance(parser: argparse.ArgumentParser) -> None:
         type=_pair,
         help="recorded in the notebook and in the PDF",
     )
+    return parser
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -79,36 +80,28 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    quarto = shutil.which("quarto")
+    quarto = shutil.which("quarto") if options.engine != "press" else None
     if options.engine == "quarto" and not quarto:
         raise PressError("quarto is not on the PATH; use --engine press.")
-    use_quarto = quarto if options.engine != "press" else None
-    name = f"quarto ({quarto})" if use_quarto else "press (pandoc and Typst)"
+    name = f"quarto ({quarto})" if quarto else "press (pandoc and Typst)"
     with lock.held(build.folder_of(options.document)) as folder:
         build.clear(folder)
         print(f"press: the PDF is made by {name}.", flush=True)
         start = time.perf_counter()
-        made = build.build(options.document, dict(options.provenance))
+        extra = dict(options.provenance)
+        made = build.build(options.document, extra, options.state)
         blank = build.unfilled(reader.read(options.document.resolve()))
-        if use_quarto:
-            _quarto(use_quarto, options.document)
+        if quarto:
+            command = [quarto, "render", options.document.name]
+            if status := subprocess.run(command, cwd=folder).returncode:
+                raise PressError(f"quarto ended with status {status}.")
     seconds = time.perf_counter() - start
-    names = ", ".join(path.name for path in made if path.suffix in _SHOWN)
+    shown = (".pdf", ".html", ".ipynb")
+    names = ", ".join(path.name for path in made if path.suffix in shown)
     print(f"press: {names} made in {seconds:.1f} s.")
     if blank:
         print(f"press: {blank}.")
     return 0
-
-
-_SHOWN = (".pdf", ".html", ".ipynb")
-
-
-def _quarto(quarto: str, document: Path) -> None:
-    done = subprocess.run(
-        [quarto, "render", document.name], cwd=document.resolve().parent
-    )
-    if done.returncode:
-        raise PressError(f"quarto ended with status {done.returncode}.")
 
 
 if __name__ == "__main__":

@@ -4,42 +4,44 @@ Everything is made in a folder beside the document and moved into place at
 the end, so that a failed build changes nothing.
 """
 
-import datetime
-import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from press import execute, notebook, pandoc, reader, splice, typeset
+from press import kept, notebook, pandoc, reader, splice, typeset
 from press.errors import PressError
 from press.reader import Document
 
 _STAGE = ".press-"
 _META = ("title", "subtitle", "author", "date", "lang", "link-citations")
 _FIELDS = ("kerberos", "collaborators", "sources", "bibliography")
-# what press makes a page of: the same files, whichever report it is
-_OWN = (typeset.PAGE, pandoc.FILTER, pandoc.SCREEN)
 
 
-def build(path: Path, extra: dict[str, str] | None = None) -> list[Path]:
+def build(
+    path: Path, extra: dict[str, str] | None = None, state: str = ""
+) -> list[Path]:
     """Execute and typeset the document at `path`; returns what was made.
+
+    `extra` is recorded as provenance; `state` is explained in kept.py.
 
     Raises PressError, with nothing changed on disk, for any fault.
     """
-    folder_of(path)
     document = reader.read(path.resolve())
     names = file_names(document)
     _check_bibliography(document)
     try:
         with _staging(document.folder, names) as stage:
-            return _build(document, Path(stage), names, extra or {})
+            return _build(document, Path(stage), names, extra or {}, state)
     except OSError as error:
         raise PressError(
             f"{error.filename or path.name}: {error.strerror or error}; free "
@@ -82,15 +84,15 @@ def _build(
     stage: Path,
     names: dict[str, str],
     extra: dict[str, str],
+    state: str,
 ) -> list[Path]:
     system = _check_characters(document, stage)
-    executed = execute.execute(document)
+    executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
-    hashes = {**provenance(document), **extra}
     for name, data in spliced.files.items():
         (stage / name).parent.mkdir(exist_ok=True)
         (stage / name).write_bytes(data)
-    meta = _meta(document, hashes)
+    meta = _meta(document, extra)
     source = stage / "report.typ"
     body = pandoc.convert("typst", spliced, meta, stage)
     head = _settings(document) + typeset.PAGE.read_text("utf-8")
@@ -107,28 +109,24 @@ def _build(
             lambda kind: pandoc.convert(kind, spliced, meta, stage), kinds
         )
     (stage / names["html"]).write_text(spliced.embedded(screen), "utf-8")
-    metadata = {"provenance": hashes, "figures": sorted(spliced.files)}
+    metadata = {"provenance": extra, "figures": sorted(spliced.files)}
     book = notebook.notebook(text, executed, metadata)
     nbformat.validate(book)
     nbformat.write(book, stage / names["notebook"])
     return _publish(document.folder, stage, names, set(spliced.files))
 
 
-def _meta(document: Document, hashes: dict[str, str]) -> dict[str, Any]:
+def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
     """What Pandoc and the filter are told beside the text."""
     meta = {
         k: document.meta[k]
         for k in (*_META, *_FIELDS)
         if document.meta.get(k) not in (None, "")
     }
-    value = meta.get("bibliography")
-    if value:
-        files = value if isinstance(value, list) else [value]
+    if files := _bibliography(document):
         meta["bibliography"] = [str(document.folder / name) for name in files]
     meta["press-cells"] = len(document.chunks)
-    meta["press-keywords"] = [
-        f"{key}: {value}" for key, value in hashes.items()
-    ]
+    meta["press-keywords"] = [f"{key}: {extra[key]}" for key in extra]
     return meta
 
 
@@ -139,7 +137,6 @@ def _settings(document: Document) -> str:
         "chapter": json.dumps(given.get("chapter-name", "Chapter")),
         "first": str(given.get("first-chapter", 1)),
         "letters": json.dumps(given.get("sections") == "letters"),
-        "pages": json.dumps(given.get("chapter-pages", False)),
     }
     pairs = (f"{key}: {value}" for key, value in values.items())
     return f"#let press = ({', '.join(pairs)})\n"
@@ -161,9 +158,13 @@ def file_names(document: Document) -> dict[str, str]:
     return {kind: stem + ending for kind, ending in endings.items()}
 
 
-def _check_bibliography(document: Document) -> None:
+def _bibliography(document: Document) -> list[str]:
     value = document.meta.get("bibliography") or []
-    for name in value if isinstance(value, list) else [value]:
+    return value if isinstance(value, list) else [value]
+
+
+def _check_bibliography(document: Document) -> None:
+    for name in _bibliography(document):
         if not (document.folder / name).is_file():
             place = reader.place_of(name, document.lines)
             raise PressError(
@@ -176,22 +177,17 @@ def _check_characters(document: Document, stage: Path) -> bool:
     hidden = {
         line
         for chunk in document.chunks
-        if not (
-            chunk.options.get("echo", True)
-            and chunk.options.get("include", True)
-        )
         for line in chunk.lines
-        if not line.text.startswith("#|")
+        if not (chunk.shown or line.text.startswith("#|"))
     }
     shown = [line for line in document.lines if line not in hidden]
     words = {w for x in shown for w in x.text.split() if not w.isascii()}
     if not words:
         return False
     system, missing = typeset.fonts(words, stage)
-    for line in shown:
-        for text in missing:
-            if text in line.text:
-                raise PressError(f"{line.place}: {typeset.no_font(text)}")
+    for line, text in product(shown, missing):
+        if text in line.text:
+            raise PressError(f"{line.place}: {typeset.no_font(text)}")
     return system
 
 
@@ -213,58 +209,12 @@ def _staging(
         ) from error
 
 
-# ---- where a build comes from --------------------------------------------
-
-
-def provenance(document: Document) -> dict[str, str]:
-    """SHA-256 of all that a build comes from, in three parts.
-
-    `report` is the document's text, `source` the code that it runs with the
-    numbers that lie beside it, and `inputs` every other file: settings,
-    bibliography and what press makes a page of.
-    """
-    text = "\n".join(line.text for line in document.lines)
-    code = [
-        path
-        for folder in ("code", "proofs")
-        for path in (document.folder / folder).rglob("*")
-        if path.suffix in (".py", ".typ", ".lua", ".json", ".js", ".css")
-    ]
-    return {
-        "report": hashlib.sha256(text.encode()).hexdigest(),
-        "source": _digest(code, document.folder),
-        "inputs": _digest(_inputs(document), document.folder),
-    }
-
-
-def _inputs(document: Document) -> list[Path]:
-    """The files that a build reads, neither text nor code."""
-    value = document.meta.get("bibliography") or []
-    names = ["_quarto.yml", *(value if isinstance(value, list) else [value])]
-    paths = [document.folder / name for name in names]
-    return [path for path in paths if path.is_file()] + list(_OWN)
-
-
-def _digest(paths: list[Path], folder: Path) -> str:
-    """SHA-256 of these files' names and contents."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        inside = path.is_relative_to(folder)
-        name = path.relative_to(folder).as_posix() if inside else path.name
-        digest.update(name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
 def _timestamp(document: Document) -> int:
     """The PDF's date: the document's own, so that two builds are equal."""
-    if "SOURCE_DATE_EPOCH" in os.environ:
-        return int(os.environ["SOURCE_DATE_EPOCH"])
-    try:
-        day = datetime.date.fromisoformat(str(document.meta.get("date")))
-    except ValueError:
-        return 0
-    noon = datetime.time(12, tzinfo=datetime.timezone.utc)
-    return int(datetime.datetime.combine(day, noon).timestamp())
+    noon, seconds = f"{document.meta.get('date')} 12:00+00:00", 0.0
+    with suppress(ValueError):
+        seconds = datetime.fromisoformat(noon).timestamp()
+    return int(os.environ.get("SOURCE_DATE_EPOCH", seconds))
 
 
 # ---- into place -----------------------------------------------------------
@@ -285,7 +235,11 @@ def _publish(
     folder: Path, stage: Path, names: dict[str, str], figures: set[str]
 ) -> list[Path]:
     """Move everything into place; remove figures that are no longer made."""
-    old = _previous_figures(folder / names["notebook"])
+    old = set()
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        book = json.loads((folder / names["notebook"]).read_text("utf-8"))
+        listed = " ".join(book["metadata"]["figures"]).split()
+        old = {x for x in listed if re.fullmatch(r"figures/[\w.-]+", x)}
     if figures:
         (folder / "figures").mkdir(exist_ok=True)
     made = [*sorted(figures), *names.values()]
@@ -297,17 +251,3 @@ def _publish(
     for name in old - figures:
         (folder / name).unlink(missing_ok=True)
     return [folder / name for name in made]
-
-
-def _previous_figures(path: Path) -> set[str]:
-    """The figures that the last build has made, as its notebook lists them."""
-    try:
-        metadata = json.loads(path.read_text("utf-8"))["metadata"]
-        names = metadata["figures"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-    return {
-        name
-        for name in names
-        if isinstance(name, str) and re.fullmatch(r"figures/[\w.-]+", name)
-    }

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,8 +72,7 @@ class Executed:
 
     cells: list[NotebookNode] = field(default_factory=list)  # one a chunk
     values: list[dict[str, Any]] = field(default_factory=list)  # one an inline
-    # of each chunk that draws, made while the next ones run
-    pictures: dict[int, list[Future[Picture]]] = field(default_factory=dict)
+    pictures: list[list[Picture]] = field(default_factory=list)  # as cells
 
 
 class _Client(NotebookClient):
@@ -103,28 +102,36 @@ def execute(document: Document) -> Executed:
 
     Raises PressError naming the chunk and the line at the first exception.
     """
-    events, executed = document.events, Executed()
-    for event in events:
-        if isinstance(event, Inline):
-            _check_expression(event)
-    if not events:
+    executed, drawn = Executed(), []
+    for part in document.events:
+        if isinstance(part, Inline):
+            _check_expression(part)
+    if not document.events:
         return executed
     terminal = sys.stderr.isatty()
-    bar = tqdm(events, unit="chunk", disable=not terminal, leave=False)
+    bar = tqdm(
+        document.events, unit="chunk", disable=not terminal, leave=False
+    )
     with _kernel(document, bar) as client, ThreadPoolExecutor(1) as pool:
-        _run(client, new_code_cell(_SETUP + _TERMINAL * terminal), keep=False)
+        _run(client, None, _SETUP + _TERMINAL * terminal)
         for event in bar:
             if isinstance(event, Inline):
-                executed.values.append(_value(client, event))
-            else:
-                bar.set_postfix_str(event.label)
-                cell = _chunk(client, event)
-                executed.cells.append(cell)
-                executed.pictures[event.number] = [
-                    pool.submit(figures.picture, output["data"], event)
-                    for output in cell.outputs
-                    if figures.is_image(output)
-                ]
+                call = f"_press_show((\n{event.expression}\n))"
+                cell = _run(client, event, call)
+                executed.values.append(cell.outputs[-1]["data"])
+                continue
+            bar.set_postfix_str(event.label)
+            cell = _run(client, event, event.source)
+            executed.cells.append(cell)
+            for output in cell.outputs:
+                if output["output_type"] == "stream":
+                    output["text"] = _printed(output["text"])
+            shown = [o["data"] for o in cell.outputs if figures.is_image(o)]
+            # drawn while the next chunks run
+            drawn.append(
+                [pool.submit(figures.picture, o, event) for o in shown]
+            )
+    executed.pictures = [[one.result() for one in some] for some in drawn]
     return executed
 
 
@@ -169,7 +176,12 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
             INSIDE: "1",
             "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
         }
-        _connect_privately(client, settings)
+        # through files of our own, not through open ports
+        manager: Any = client.create_kernel_manager()
+        manager.connection_file = os.path.join(settings, "kernel.json")
+        if os.name == "posix":
+            manager.transport = "ipc"
+            manager.ip = os.path.join(settings, "kernel")
         with ExitStack() as stack:
             try:
                 stack.enter_context(client.setup_kernel(env=environment))
@@ -186,56 +198,45 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
                 # a kernel that is asked to end says more than one line, and
                 # so does the client's task that finds it dead
                 ensure_event_loop().set_exception_handler(lambda *_: None)
-                manager: Any = client.km
                 manager.provisioner.process.kill()
                 raise
-
-
-def _connect_privately(client: NotebookClient, folder: str) -> None:
-    """Talk to the kernel through files of our own, not through open ports."""
-    manager = client.create_kernel_manager()
-    manager.connection_file = os.path.join(folder, "kernel.json")
-    if os.name == "posix":
-        manager.transport = "ipc"
-        manager.ip = os.path.join(folder, "kernel")
 
 
 def _forward(text: str, bar: Any) -> None:
     """Progress goes to a terminal alone; any other message always goes on."""
     if not bar.disable:
         bar.clear()
+    if not bar.disable or "\r" not in text:
         sys.stderr.write(text)
-    elif "\r" not in text:
-        sys.stderr.write(text)
-    sys.stderr.flush()
+        sys.stderr.flush()
 
 
 def _run(
-    client: NotebookClient, cell: NotebookNode, keep: bool = True
+    client: NotebookClient, event: Chunk | Inline | None, source: str
 ) -> NotebookNode:
+    """The cell of this source, run; only those of chunks are counted."""
+    cell = new_code_cell(source)
     client.nb.cells.append(cell)
-    index = len(client.nb.cells) - 1
-    return client.execute_cell(cell, index, store_history=keep)
-
-
-def _chunk(client: NotebookClient, chunk: Chunk) -> NotebookNode:
-    cell = new_code_cell(chunk.source)
+    index, count = len(client.nb.cells) - 1, isinstance(event, Chunk)
     try:
-        _run(client, cell)
+        return client.execute_cell(cell, index, store_history=count)
     except CellExecutionError as error:
-        place = _failed_line(error.traceback, chunk)
+        assert event
+        line = re.search(
+            r"Cell In\[\d+\],? line (\d+)", plain(error.traceback)
+        )
+        place = event.line(int(line[1])) if line else event.place
+        reason = f"{error.ename}: {' '.join(str(error.evalue).split())}"
         raise PressError(
-            f"{place}: the chunk `{chunk.label}` failed with {_reason(error)}"
+            f"{place}: {event.name} failed with "
+            f"{reason if error.evalue else f'{error.ename}.'}"
         ) from error
     except DeadKernelError as error:
+        assert event
         raise PressError(
-            f"{chunk.place}: Python died in the chunk `{chunk.label}`; it "
-            "may have run out of memory."
+            f"{event.place}: Python died in {event.name}; it may have run "
+            "out of memory."
         ) from error
-    for output in cell.outputs:
-        if output["output_type"] == "stream":
-            output["text"] = _printed(output["text"])
-    return cell
 
 
 def _printed(text: str) -> str:
@@ -248,26 +249,3 @@ def _printed(text: str) -> str:
 def plain(text: str) -> str:
     """The text without colours and other orders to a terminal."""
     return _ANSI.sub("", text)
-
-
-def _value(client: NotebookClient, inline: Inline) -> dict[str, Any]:
-    """The MIME bundle of an expression's value."""
-    cell = new_code_cell(f"_press_show((\n{inline.expression}\n))")
-    try:
-        cell = _run(client, cell, keep=False)
-    except CellExecutionError as error:
-        raise PressError(
-            f"{inline.place}: `{inline.expression}` failed with "
-            f"{_reason(error)}"
-        ) from error
-    return cell.outputs[-1]["data"]
-
-
-def _reason(error: CellExecutionError) -> str:
-    message = " ".join(str(error.evalue).split())
-    return f"{error.ename}: {message}" if message else f"{error.ename}."
-
-
-def _failed_line(traceback: str, chunk: Chunk) -> str:
-    found = re.search(r"Cell In\[\d+\],? line (\d+)", plain(traceback))
-    return chunk.line(int(found[1])) if found else chunk.place

@@ -2,9 +2,8 @@
 
 The kernel draws each figure once, as SVG. The page takes that, sharp at any
 size, unless it is large, as clouds of points and grids of images are; then a
-PNG. The notebook takes a PNG at screen resolution: Jupyter shows no SVG in a
-notebook that it does not trust yet. Typst makes both, far faster than the
-kernel would.
+PNG, as the notebook always does: Jupyter shows no SVG in a notebook that it
+does not trust yet. Typst makes the PNG, far faster than the kernel would.
 """
 
 import base64
@@ -20,19 +19,22 @@ from press.reader import Chunk
 
 DPI = 160
 SVG_LIMIT = 100_000  # bytes
-NOTEBOOK_DPI = 120
 # what cannot stand as it is in a URL between single quotes
 _URL = {ord(c): f"%{ord(c):02X}" for c in "%#\n&'<>"}
 
 
 class Picture(NamedTuple):
-    """A figure: its file's suffix and content, its natural width in inches,
-    and the notebook's PNG."""
+    """A figure: its PNG, its SVG where that is small (else empty), and its
+    natural width in inches."""
 
-    suffix: str
-    data: bytes
+    png: bytes
+    svg: bytes
     width: float
-    small: bytes
+
+    @property
+    def file(self) -> tuple[str, bytes]:
+        """The suffix and the content of what the page takes."""
+        return (".svg", self.svg) if self.svg else (".png", self.png)
 
 
 def is_image(output: Any) -> bool:
@@ -47,20 +49,16 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
     """
     if "image/svg+xml" not in bundle:
         png = base64.b64decode(bundle["image/png"])
-        width = Image.open(io.BytesIO(png)).width / DPI
-        return Picture(".png", png, width, png)
+        return Picture(png, b"", Image.open(io.BytesIO(png)).width / DPI)
     svg = _short(bundle["image/svg+xml"].encode())
     found = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', svg)
     if not found:
         raise PressError(
-            f"{chunk.place}: the figure of the chunk `{chunk.label}` cannot "
+            f"{chunk.place}: the figure of {chunk.name} cannot "
             f"be drawn: {svg.decode()}"
         )
-    width = float(found[1]) / 72
-    small = _drawn(svg, NOTEBOOK_DPI)
-    if len(svg) <= SVG_LIMIT:
-        return Picture(".svg", svg, width, small)
-    return Picture(".png", _drawn(svg, DPI), width, small)
+    small = svg if len(svg) <= SVG_LIMIT else b""
+    return Picture(_drawn(svg), small, float(found[1]) / 72)
 
 
 def _short(svg: bytes) -> bytes:
@@ -70,7 +68,7 @@ def _short(svg: bytes) -> bytes:
     )
 
 
-def _drawn(svg: bytes, dpi: int) -> bytes:
+def _drawn(svg: bytes) -> bytes:
     """The drawing as a well packed PNG."""
     files: Any = {
         "main.typ": b"#set page(width: auto, height: auto, margin: 0pt)\n"
@@ -78,13 +76,13 @@ def _drawn(svg: bytes, dpi: int) -> bytes:
         "figure.svg": svg,
     }
     page: Any = typst.compile(
-        files, format="png", ppi=dpi, ignore_system_fonts=True
+        files, format="png", ppi=DPI, ignore_system_fonts=True
     )
     image = Image.open(io.BytesIO(page)).convert("RGB")
     # 256 colours are enough for a chart, at a third of the bytes
     image = image.quantize(256, dither=Image.Dither.NONE)
     out = io.BytesIO()
-    image.save(out, "png", dpi=(dpi, dpi))
+    image.save(out, "png", dpi=(DPI, DPI))
     return out.getvalue()
 
 
@@ -101,7 +99,7 @@ def for_screen(name: str, data: bytes) -> str:
 def for_notebook(output: Any, picture: Picture, alt: str) -> None:
     """Leave one PNG in the output, with its alt text and its size."""
     data = output["data"]
-    data["image/png"] = base64.b64encode(picture.small).decode() + "\n"
+    data["image/png"] = base64.b64encode(picture.png).decode() + "\n"
     data.pop("image/svg+xml", None)
     data.setdefault("text/plain", "<Figure>")
     output["metadata"] = {

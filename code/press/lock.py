@@ -26,31 +26,27 @@ def held(folder: Path) -> Iterator[Path]:
     lock = FileLock(path)
     try:
         try:
-            lock.acquire(timeout=0.2)
-        except Timeout:
-            message = f"press: waiting for process {_owner(path)}, at work in"
-            print(message, folder, file=sys.stderr, flush=True)
-            lock.acquire()
-        path.write_text(f"{os.getpid()}\n", "ascii")
-    except OSError as error:
-        if lock.is_locked:
-            path.unlink(missing_ok=True)
-        lock.release()
-        raise PressError(
-            f"{folder}: no permission or no space to write here "
-            f"({error.strerror})."
-        ) from error
-    try:
+            _acquire(lock, path)
+        except OSError as error:
+            raise PressError(
+                f"{folder}: no permission or no space to write here "
+                f"({error.strerror})."
+            ) from error
         yield folder
     finally:
         # removed while it is held: whoever waits finds that its file has
         # no name any more, and tries again
-        path.unlink(missing_ok=True)
+        if lock.is_locked:
+            path.unlink(missing_ok=True)
         lock.release()
 
 
-def _owner(path: Path) -> str:
+def _acquire(lock: FileLock, path: Path) -> None:
     try:
-        return path.read_text("ascii").strip() or "?"
-    except (OSError, ValueError):
-        return "?"
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        owner = path.read_text("ascii", "replace").strip() or "?"
+        message = f"press: waiting for process {owner}, at work in"
+        print(message, path.parent, file=sys.stderr, flush=True)
+        lock.acquire()
+    path.write_text(f"{os.getpid()}\n", "ascii")

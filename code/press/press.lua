@@ -11,7 +11,6 @@ local JUPYTER = FORMAT:match 'gfm' ~= nil
 local NAMES = {
   fig = 'Figure', tbl = 'Table', eq = 'Equation', sec = 'Section',
   thm = 'Theorem', lem = 'Lemma', cor = 'Corollary', prp = 'Proposition',
-  cnj = 'Conjecture', def = 'Definition', exm = 'Example', exr = 'Exercise',
 }
 local NO_THEOREM = { fig = true, tbl = true, eq = true, sec = true }
 local LINE, SMALLEST = 98, 0.7 -- letters in a table's line; its least scale
@@ -86,18 +85,33 @@ end
 
 -- Pandoc turns `\!` and `\;` into wide or missing spaces, `\Bigl(` into a
 -- stretched letter, and a named operator into a text
+local function mended(tex)
+  return (tex:gsub('\\!', ''):gsub('\\;', '\\:'):gsub('\n%s*\n', '\n')
+    :gsub('\\[bB]igg?l%f[%A]', '\\left'):gsub('\\[bB]igg?r%f[%A]', '\\right'))
+end
+
+-- every formula as Typst, all in one call: each one alone takes a while
+local converted = {}
+local function convert(doc)
+  local formulas, blocks = {}, pandoc.Blocks {}
+  doc:walk { Math = function(x)
+    table.insert(formulas, x.text)
+    blocks:insert(pandoc.Plain { pandoc.Math('DisplayMath', mended(x.text)) })
+    blocks:insert(pandoc.RawBlock('typst', '//press'))
+  end }
+  local out, n = pandoc.write(pandoc.Pandoc(blocks), 'typst', { wrap_text = 'none' }), 0
+  for formula in out:gmatch '(.-)//press' do
+    n = n + 1
+    converted[formulas[n]] = formula:match '^%s*%$%s*(.-)%s*%$%s*$'
+  end
+end
+
 local function typst_math(tex)
-  local plain = tex:gsub('\\!', ''):gsub('\\;', '\\:'):gsub('\n%s*\n', '\n')
-    :gsub('\\[bB]igg?l%f[%A]', '\\left'):gsub('\\[bB]igg?r%f[%A]', '\\right')
-  local math = pandoc.Plain { pandoc.Math('DisplayMath', plain) }
-  local out = pandoc.write(
-    pandoc.Pandoc { math }, 'typst', { wrap_text = 'none' }
-  )
   local starred = {}
   for name in tex:gmatch '\\operatorname%*%s*{([^{}]*)}' do
     starred[name:gsub('\\[,:; ]', ''):gsub('[%s~]', '')] = true
   end
-  return (out:match '^%s*%$%s*(.-)%s*%$%s*$'
+  return ((converted[tex] or '')
     :gsub('([%a]*[:(]? ?)("[^"]*")', function(before, name)
       if before:match '%a%($' or before:match ': $' then return end
       local key = name:gsub('["%s]', ''):gsub('\u{2009}', '')
@@ -594,6 +608,7 @@ local function whole(doc)
     Div = function(x) collect(x.identifier) end,
     Span = function(x) collect(x.identifier) end,
   }
+  if TYPST then convert(doc) end
   local function stop(f) -- what replaces an element is not walked again
     return function(x)
       local out = f(x)

@@ -8,6 +8,7 @@ its number, so that a fault found later can still name it.
 import datetime
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,6 @@ _PRESS: dict[str, tuple[type, ...]] = {
     "chapter-name": (str,),
     "first-chapter": (int,),
     "sections": (str,),
-    "chapter-pages": (bool,),
     "placeholders": (list,),
 }
 _OPTIONS: dict[str, tuple[type, ...]] = {
@@ -49,16 +49,6 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "output": (bool, str),
     "fig-pos": (str,),
 }
-# PyYAML raises some of these at tags that do not fit, as in `!!bool maybe`
-_YAML_FAULTS = (
-    yaml.YAMLError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    OverflowError,
-    RecursionError,
-)
 
 
 class Line(NamedTuple):
@@ -79,6 +69,13 @@ class Inline(NamedTuple):
     expression: str
     place: str
 
+    @property
+    def name(self) -> str:
+        return f"`{self.expression}`"
+
+    def line(self, _number: int) -> str:
+        return self.place
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -87,11 +84,25 @@ class Chunk:
     number: int
     options: dict[str, Any]
     lines: list[Line]
-    place: str
+    opens: Line
+
+    @property
+    def place(self) -> str:
+        return self.opens.place
+
+    @property
+    def shown(self) -> bool:
+        """Whether its code stands on the page."""
+        options = self.options
+        return options.get("include", True) and options.get("echo", True)
 
     @property
     def label(self) -> str:
         return self.options.get("label", f"chunk-{self.number + 1}")
+
+    @property
+    def name(self) -> str:
+        return f"the chunk `{self.label}`"
 
     @property
     def source(self) -> str:
@@ -102,6 +113,10 @@ class Chunk:
         """The source without its option lines."""
         texts = [x.text for x in self.lines if not x.text.startswith("#|")]
         return "\n".join(texts).strip("\n")
+
+    def fault(self, words: str) -> PressError:
+        """What is wrong with it, as its name's predicate."""
+        return PressError(f"{self.place}: {self.name} {words}")
 
     def line(self, number: int) -> str:
         """The place of the chunk's line `number`, counted from 1."""
@@ -186,12 +201,11 @@ def read(path: Path) -> Document:
 
 def _merged(project: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """The project's keys, and over them the document's own."""
-    both = {
-        key: {**project[key], **own[key]}
-        for key in project.keys() & own.keys()
-        if isinstance(project[key], dict) and isinstance(own[key], dict)
-    }
-    return {**project, **own, **both}
+    meta = {**project, **own}
+    for key, value in project.items():
+        if isinstance(value, dict) and isinstance(meta[key], dict):
+            meta[key] = {**value, **meta[key]}
+    return meta
 
 
 def _project(folder: Path) -> dict[str, Any]:
@@ -251,7 +265,7 @@ def _front_matter(lines: list[Line]) -> tuple[int, dict[str, Any]]:
 def _yaml(lines: list[Line], cut: int = 0) -> dict[str, Any]:
     try:
         value = yaml.safe_load("\n".join(line.text[cut:] for line in lines))
-    except _YAML_FAULTS as error:
+    except Exception as error:  # at `!!bool maybe` PyYAML raises anything
         mark = getattr(error, "problem_mark", None)
         index = min(mark.line, len(lines) - 1) if mark else 0
         reason = getattr(error, "problem", None) or str(error) or "not valid"
@@ -280,7 +294,6 @@ def _check(
                 f"{', '.join(known)}."
             )
         inside = (str,) if key == "bibliography" else _TEXT
-        inside = (*inside, dict) if key in ("filters", "format") else inside
         parts = value if isinstance(value, list) else []
         fits = _is_a(value, known[key]) and all(
             _is_a(x, inside) for x in parts
@@ -324,7 +337,7 @@ def _cut(document: Document, start: int) -> None:
             number = len(document.chunks)
             document.parts += [
                 text,
-                Chunk(number, options, inside, line.place),
+                Chunk(number, options, inside, line),
             ]
             text, index = Text([]), end + 1
             continue
@@ -365,26 +378,20 @@ def _chunk_end(lines: list[Line], index: int, mark: str) -> int:
 
 
 def _options(lines: list[Line], before: list[Chunk]) -> dict[str, Any]:
-    count = next(
-        (n for n, x in enumerate(lines) if not x.text.startswith("#|")),
-        len(lines),
-    )
-    head = lines[:count]
+    head = [*takewhile(lambda line: line.text.startswith("#|"), lines)]
     options = _yaml(head, 2) if head else {}
     _check(options, "chunk option", _OPTIONS, head)
-    label = options.get("label")
-    if label is None:
-        return {k: v for k, v in options.items() if v is not None}
-    place = place_of("label", head)
+    options = {k: v for k, v in options.items() if v is not None}
+    label, place = options.get("label", "a"), place_of("label", head)
     if not re.fullmatch(r"[A-Za-z][\w-]*", label):
         raise PressError(
             f"{place}: the label `{label}` may hold only letters, digits, "
             "`-` and `_`."
         )
-    for chunk in before:
+    for chunk in before if "label" in options else ():
         if chunk.label == label:
             raise PressError(
                 f"{place}: the label `{label}` is already used in "
                 f"{chunk.place}."
             )
-    return {k: v for k, v in options.items() if v is not None}
+    return options

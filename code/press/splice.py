@@ -72,7 +72,7 @@ def splice(document: Document, executed: Executed) -> Spliced:
     for part in document.parts:
         if isinstance(part, Chunk):
             outputs = executed.cells[part.number].outputs
-            pictures = [p.result() for p in executed.pictures[part.number]]
+            pictures = executed.pictures[part.number]
             out.lines += _cell(part, outputs, pictures, out)
             continue
         text = part.spans(lambda inline: _value(inline, next(values)))
@@ -109,9 +109,9 @@ def _cell(
 ) -> list[Line]:
     """A chunk's Div: its code, then what it shows."""
     include = chunk.options.get("include", True)
-    shown = include and chunk.options.get("echo", True)
-    folds = "folded" if chunk.options.get("code-fold", False) else "shown"
-    code = folds if shown else "hidden" if include else "none"
+    code = "hidden" if include else "none"
+    if chunk.shown:
+        code = "folded" if chunk.options.get("code-fold") else "shown"
     output, shows = "", "output"
     if pictures or chunk.label.startswith("fig-"):
         figure = _figure(chunk, outputs, pictures, out.files)
@@ -125,24 +125,16 @@ def _cell(
         if pictures:
             output, shows = f"{output}\n\n{figure}", "figure"
     name = re.sub(r'(["\\])', r"\\\1", out.name)
+    start = chunk.opens.number
+    lines = f"lines {start + 1} to {start + len(chunk.lines)}"
     head = (
         f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}" '
-        f'file="{name}" lines="{_span(chunk)}"}}'
+        f'file="{name}" lines="{lines}"}}'
     )
     ticks = _fence(chunk.code)
     source = f"{ticks} {{.python}}\n{chunk.code}\n{ticks}"
-    first, *lines = f"::: {head}\n{source}\n\n{output}\n:::\n".split("\n")
-    return [_at(chunk, text) for text in ("", first, *lines)]
-
-
-def _span(chunk: Chunk) -> str:
-    numbers = [line.number for line in chunk.lines] or [0]
-    return f"lines {numbers[0]} to {numbers[-1]}"
-
-
-def _at(chunk: Chunk, text: str) -> Line:
-    file, _, number = chunk.place.rpartition(", line ")
-    return Line(file, int(number), text)
+    text = f"\n::: {head}\n{source}\n\n{output}\n:::\n"
+    return [chunk.opens._replace(text=line) for line in text.split("\n")]
 
 
 def _fence(text: str) -> str:
@@ -194,11 +186,10 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
         return _verbatim(json.dumps(bundle["application/json"], indent=2))
     if re.fullmatch(r"<[\w.]+ object( at \w+)?>", text) or not text:
         kinds = ", ".join(key for key in bundle if key != "text/plain") or text
-        raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` displays {kinds}, "
-            "which a page on paper cannot show; display text, Markdown or a "
-            "figure (or, for the screen alone, print a `{=html}` block "
-            "with `output: asis`)."
+        raise chunk.fault(
+            f"displays {kinds}, which a page on paper cannot show; display "
+            "text, Markdown or a figure (or, for the screen alone, print a "
+            "`{=html}` block with `output: asis`)."
         )
     return _verbatim(text)
 
@@ -212,17 +203,16 @@ def _check_closed(chunk: Chunk, text: str) -> None:
         if colons and not (was_open or fence):
             divs += 1 if colons[1].strip(":") else -1
     if fence or divs:
-        raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` prints Markdown that "
-            "opens a block (`:::` or a fence) and does not close it, or "
-            "closes one that it did not open."
+        raise chunk.fault(
+            "prints Markdown that opens a block (`:::` or a fence) and does "
+            "not close it, or closes one that it did not open."
         )
 
 
 def _caption(chunk: Chunk, key: str) -> str:
     caption = " ".join(chunk.options.get(key, "").split())
     if not caption:
-        raise PressError(f"{chunk.place}: `{chunk.label}` needs a {key}.")
+        raise chunk.fault(f"needs a {key}.")
     return caption
 
 
@@ -235,20 +225,18 @@ def _figure(
     """The chunk's figure as a file and a Div; the notebook's copy of it."""
     alt = " ".join(chunk.options.get("fig-alt", "").split())
     if len(pictures) != 1:
-        raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` draws {len(pictures)} "
-            "figures; let it draw one."
-        )
+        raise chunk.fault(f"draws {len(pictures)} figures; let it draw one.")
     if not chunk.label.startswith("fig-") or not alt:
-        raise PressError(
-            f"{chunk.place}: the chunk `{chunk.label}` draws a figure; give "
-            "it a label `fig-...`, a fig-cap and a fig-alt."
+        raise chunk.fault(
+            "draws a figure; give it a label `fig-...`, a fig-cap and a "
+            "fig-alt."
         )
     (picture,) = pictures
     (output,) = filter(figures.is_image, outputs)
     figures.for_notebook(output, picture, alt)
-    name = f"figures/{chunk.label}{picture.suffix}"
-    files[name] = picture.data
+    suffix, content = picture.file
+    name = f"figures/{chunk.label}{suffix}"
+    files[name] = content
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
     here = "fig-pos=H " if chunk.options.get("fig-pos") == "H" else ""
     return (

@@ -307,9 +307,10 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
         spread = 0.8 * (torch.arange(len(z)) % 97 / 96 - 0.5)
         z = torch.cat([z, (digits + spread).unsqueeze(1)], dim=1)
     colours = np.array(style.DIGITS)[digits.numpy()]
+    first, second = z.numpy().T  # of a tensor each number would be looked at
     axes.scatter(
-        z[:, 0],
-        z[:, 1],
+        first,
+        second,
         s=1.5,
         c=colours,
         alpha=0.5,

@@ -146,7 +146,7 @@ def reconstruction(cloud: Tensor, imgs: Tensor) -> Figure:
     for row, view in zip(axes, VIEWS, strict=True):
         styles = {"color": BLUE}, {"c": errors, "cmap": COLOURS, "norm": norm}
         for ax, points, style in zip(row, (cloud, imgs), styles, strict=True):
-            x = project(points, view)[:, :2].T
+            x = project(points, view)[:, :2].T.numpy()
             ax.scatter(*x, s=2.5, lw=0, rasterized=True, **style)
             ax.set_aspect("equal")
             ax.set_axis_off()
@@ -254,8 +254,8 @@ def codes_by_angle(
     for row, angle, name in zip(axes, angles, ("axis", "tube"), strict=True):
         for ax, (title, z) in zip(row, codes.items(), strict=True):
             shown = ax.scatter(
-                *z.T, c=angle, cmap="twilight", vmin=-np.pi, vmax=np.pi,
-                s=3, lw=0, rasterized=True,
+                *z.numpy().T, c=angle, cmap="twilight", vmin=-np.pi,
+                vmax=np.pi, s=3, lw=0, rasterized=True,
             )  # fmt: skip
             ax.set(aspect="equal", title=title)
         row[0].set(xlabel="$z_1$", ylabel="$z_2$")

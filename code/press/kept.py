@@ -1,0 +1,73 @@
+"""What a document's chunks gave, kept beside it for the next build.
+
+A build whose caller says what its chunks depend on beside their own code
+(`state`: their data, packages and modules) takes what was kept where that and
+every chunk and expression, in their order, are as they were. So a change of
+the prose alone runs nothing. The file may be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import nbformat
+
+from press import execute
+from press.figures import Picture
+from press.reader import Chunk, Document
+
+NAME = ".press.kept"
+
+
+def executed(
+    document: Document, state: str, names: dict[str, str], stage: Path
+) -> execute.Executed:
+    """What the chunks give: kept, or by running them; without `state`, the
+    latter.
+
+    `names`, by which a chunk may have called the build (the hash of its
+    source, say), are replaced by those of now.
+    """
+    if not state:
+        return execute.execute(document)
+    path = document.folder / NAME
+    codes = [e.source if isinstance(e, Chunk) else e for e in document.events]
+    key = json.dumps([state, codes])
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    digest, _, text = text.partition("\n")
+    if digest == _digest(key, text):
+        old, found = json.loads(text)
+        for name in old.keys() & names.keys():
+            found = found.replace(old[name], names[name])
+        print("press: no chunk has changed: their outputs are kept ones.")
+        return _loads(found)
+    done = execute.execute(document)
+    text = json.dumps([names, _dumps(done)])
+    (stage / NAME).write_text(f"{_digest(key, text)}\n{text}", "utf-8")
+    os.replace(stage / NAME, path)
+    return done
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _dumps(done: execute.Executed) -> str:
+    pictures = [
+        [(p.png.decode("l1"), p.svg.decode("l1"), p.width) for p in some]
+        for some in done.pictures
+    ]
+    return json.dumps([done.cells, done.values, pictures])
+
+
+def _loads(text: str) -> execute.Executed:
+    cells, values, pictures = json.loads(text)
+    return execute.Executed(
+        [nbformat.from_dict(cell) for cell in cells],
+        values,
+        [
+            [Picture(p.encode("l1"), s.encode("l1"), w) for p, s, w in some]
+            for some in pictures
+        ],
+    )
