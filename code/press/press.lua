@@ -308,11 +308,10 @@ local function figure(x)
   if TYPST then
     local call = '#press-figure(' .. quoted(x.identifier) .. ', '
       .. quoted(image.src) .. ', ' .. image.attributes.width .. ', '
-      .. quoted(alt) .. (image.attributes['fig-pos'] and ', here: true' or '') .. ')['
+      .. quoted(alt) .. ')['
     return pandoc.Para(pandoc.Inlines { typst(call) } .. words .. { typst ']' })
   elseif HTML then
     image.caption, image.attributes['fig-alt'] = pandoc.Inlines(Str(alt)), nil
-    image.attributes['fig-pos'] = nil
     local content = { pandoc.Plain { image } }
     local long = { pandoc.Plain(words) }
     return pandoc.Figure(content, { long = long }, { id = x.identifier })
@@ -322,7 +321,9 @@ end
 
 -- how many letters a cell takes in a line, and its longest word
 local function letters(cell)
-  local text, code, longest = stringify(cell.contents), 0, 0
+  local text, code, longest = stringify(cell.contents:walk {
+    RawInline = function() return Str '0.00' end -- a reference
+  }), 0, 0
   cell.contents:walk { Code = function(c) code = code + #c.text end }
   for word in text:gmatch '%S+' do
     longest = math.max(longest, utf8.len(word) or #word)
