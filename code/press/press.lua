@@ -475,6 +475,14 @@ local function pieces(para)
   return out
 end
 
+-- what needs the block above it: a theorem, or the last words of a proof
+local function leans(x)
+  local first = x.t == 'Div' and x.content[1] or {}
+  local last = x.t == 'Para' and x.content[#x.content] or {}
+  local kind = first.t == 'Div' and prefix(first.identifier)
+  return kind and not NO_THEOREM[kind] or last.text == '#press-end' and announces(x)
+end
+
 local function kept(list)
   local out = pandoc.Blocks {}
   for i, block in ipairs(list) do
@@ -485,7 +493,8 @@ local function kept(list)
         and (next.attributes.code == 'shown' or next.attributes.code == 'folded')
     local parts = block.t == 'Para' and pieces(block) or { block }
     local last = parts[#parts]
-    if shown and announces(last) and #parts == 1 then
+    if #parts == 1 and last.t == 'Para' and (shown and announces(last)
+      or leans(next) and (announces(last) or display(last.content[1]))) then
       parts = { before(last.content) }
     end
     out:extend(parts)

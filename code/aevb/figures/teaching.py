@@ -94,7 +94,7 @@ def reparameterisation(
             label=f"{label}, s.d. {values.std():.1f}",
         )
     mean = model.w * (x - model.w * q.mean.item()) / model.s**2
-    spread.axvline(mean, color=style.BLACK, lw=0.8)
+    spread.axvline(mean, 0, 0.68, color=style.BLACK, lw=0.8)
     spread.set_xlabel("one draw of the gradient by $\\mu$")
     spread.set_yticks([])
     spread.spines["left"].set_visible(False)
