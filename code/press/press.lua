@@ -477,7 +477,7 @@ end
 
 -- what needs the block above it: a theorem, or the last words of a proof
 local function leans(x)
-  local first = x.t == 'Div' and x.content[1] or {}
+  local first = x.t == 'Div' and x.content[2] or {} -- below a chunk's code
   local last = x.t == 'Para' and x.content[#x.content] or {}
   local kind = first.t == 'Div' and prefix(first.identifier)
   return kind and not NO_THEOREM[kind] or last.text == '#press-end' and announces(x)
