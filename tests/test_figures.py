@@ -255,17 +255,6 @@ def test_importance_sampling():
     assert drawn == [3, 2]
 
 
-def test_rates_are_drawn_in_order():
-    rates = torch.tensor([0.1, 3.0, 0.0, 2.0])
-    variances = torch.tensor([0.02, 1.0, 0.0, 1.0])
-    figure = printed(likelihood.rate_by_dimension(rates, variances))
-    heights = {b.get_x(): b.get_height() for b in figure.axes[0].patches}
-    shown = [heights[x] for x in sorted(heights)]
-    assert shown == pytest.approx([3.0, 2.0, 0.1, 0.0])
-    labels = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["3 in use", "1 not in use"]
-
-
 def test_samples_fill_the_page():
     figure = printed(likelihood.samples(uniform(32, 784), columns=16))
     assert figure.axes[0].images[0].get_array().shape == (56, 448)

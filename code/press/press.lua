@@ -322,11 +322,10 @@ local function figure(x)
   if TYPST then
     local call = '#press-figure(' .. quoted(x.identifier) .. ', '
       .. quoted(image.src) .. ', ' .. image.attributes.width .. ', '
-      .. quoted(alt) .. (image.attributes['fig-pos'] and ', here: true' or '') .. ')['
+      .. quoted(alt) .. ')['
     return pandoc.Para(pandoc.Inlines { typst(call) } .. words .. { typst ']' })
   elseif HTML then
     image.caption, image.attributes['fig-alt'] = pandoc.Inlines(Str(alt)), nil
-    image.attributes['fig-pos'] = nil
     local content = { pandoc.Plain { image } }
     local long = { pandoc.Plain(words) }
     return pandoc.Figure(content, { long = long }, { id = x.identifier })
@@ -336,7 +335,9 @@ end
 
 -- how many letters a cell takes in a line, and its longest word
 local function letters(cell)
-  local text, code, longest = stringify(cell.contents), 0, 0
+  local text, code, longest = stringify(cell.contents:walk {
+    RawInline = function() return Str '0.00' end -- a reference
+  }), 0, 0
   cell.contents:walk { Code = function(c) code = code + #c.text end }
   for word in text:gmatch '%S+' do
     longest = math.max(longest, utf8.len(word) or #word)
@@ -488,6 +489,14 @@ local function pieces(para)
   return out
 end
 
+-- what needs the block above it: a theorem, or the last words of a proof
+local function leans(x)
+  local first = x.t == 'Div' and x.content[2] or {} -- below a chunk's code
+  local last = x.t == 'Para' and x.content[#x.content] or {}
+  local kind = first.t == 'Div' and prefix(first.identifier)
+  return kind and not NO_THEOREM[kind] or last.text == '#press-end' and announces(x)
+end
+
 local function kept(list)
   local out = pandoc.Blocks {}
   for i, block in ipairs(list) do
@@ -498,7 +507,8 @@ local function kept(list)
         and (next.attributes.code == 'shown' or next.attributes.code == 'folded')
     local parts = block.t == 'Para' and pieces(block) or { block }
     local last = parts[#parts]
-    if shown and announces(last) and #parts == 1 then
+    if #parts == 1 and last.t == 'Para' and (shown and announces(last)
+      or leans(next) and (announces(last) or display(last.content[1]))) then
       parts = { before(last.content) }
     end
     out:extend(parts)

@@ -238,9 +238,8 @@ def _figure(
     name = f"figures/{chunk.label}{suffix}"
     files[name] = content
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
-    here = "fig-pos=H " if chunk.options.get("fig-pos") == "H" else ""
     return (
-        f'::: {{#{chunk.label}}}\n![]({name}){{.press fig-alt="{words}" {here}'
+        f'::: {{#{chunk.label}}}\n![]({name}){{.press fig-alt="{words}" '
         f'width="{picture.width:.3f}in"}}\n\n{_caption(chunk, "fig-cap")}\n'
         ":::"
     )

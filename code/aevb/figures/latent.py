@@ -259,17 +259,15 @@ def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
     show(axes, tile(upwards, n))
     centres = (np.arange(n) + 0.5) * SIDE - 0.5
     few = sorted({0, n // 4, n - 1 - n // 4, n - 1})  # labels need room
-    axes.set_xticks(centres[few], [_number(grid.columns[i]) for i in few])
+    axes.set_xticks(
+        centres[few], [style.decimal(grid.columns[i]) for i in few]
+    )
     axes.tick_params(length=0)
     axes.set_xlabel(grid.names[0])
     if grid.rows:
-        labels = [_number(grid.rows[i]) for i in few]
+        labels = [style.decimal(grid.rows[i]) for i in few]
         axes.set_yticks(centres[::-1][few], labels)
         axes.set_ylabel(grid.names[1])
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 @rc_context(style.RC)

@@ -47,6 +47,11 @@ RC: Any = {
 }
 
 
+def decimal(value: float) -> str:
+    """A number with two decimals and a real minus sign."""
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def figure(
     height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, Any]:

@@ -40,7 +40,7 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
         elbo = model.elbo(x, q).item()
         right.barh(i, evidence - elbo, left=elbo, color=colour, height=0.55)
         right.annotate(
-            f"ELBO {elbo:.2f},  KL {evidence - elbo:.2f}",
+            f"ELBO {style.decimal(elbo)},  KL {evidence - elbo:.2f}",
             (elbo, i),
             (-4, 0),
             textcoords="offset points",
@@ -58,7 +58,7 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
     for label, colour in zip(right.get_yticklabels(), colours, strict=True):
         label.set_color(colour)
     right.set_xlabel("nats")
-    right.set_title(f"log p(x) = {evidence:.2f}", loc="right")
+    right.set_title(f"log p(x) = {style.decimal(evidence)}", loc="right")
     return figure
 
 
@@ -94,7 +94,7 @@ def reparameterisation(
             label=f"{label}, s.d. {values.std():.1f}",
         )
     mean = model.w * (x - model.w * q.mean.item()) / model.s**2
-    spread.axvline(mean, color=style.BLACK, lw=0.8)
+    spread.axvline(mean, 0, 0.68, color=style.BLACK, lw=0.8)
     spread.set_xlabel("one draw of the gradient by $\\mu$")
     spread.set_yticks([])
     spread.spines["left"].set_visible(False)
