@@ -46,12 +46,16 @@ OutStream.write = write
 """
 # Not in the notebook: a figure that cannot be drawn is what is wrong with it,
 # an inline string is shown as it is, not as its repr, and a chunk that ends
-# Python fails.
+# Python fails, at its line.
 _SETUP = """\
 import warnings as _warnings, sys as _sys
 from IPython.core import pylabtools as _tools
 _warnings.filterwarnings("ignore", "Glyph .* missing from|To exit: use")
 exit = quit = _sys.exit
+_shell = get_ipython()
+def _press_trace(*args, _show=_shell.showtraceback, **options):
+    _show(*args, **options | {"exception_only": False})
+_shell.showtraceback = _press_trace
 def _press_draw(figure, *, _draw=_tools.print_figure, **options):
     try:
         with _warnings.catch_warnings():
