@@ -10,7 +10,10 @@ from aevb.errors import UserError
 @pytest.fixture
 def state():
     optimizer = {"state": {0: {"step": torch.tensor(3.0)}}, "groups": [{}]}
+    shared = torch.ones(2)  # as without `ema` the weights and their average
     return {
+        "model": shared,
+        "result": shared,
         "optimizer": optimizer,
         "weights": [torch.arange(6.0).reshape(2, 3), None, "text"],
         "bytes": torch.get_rng_state(),

@@ -269,7 +269,11 @@ def changed(monkeypatch, **settings):
         ("vae_sgvb", {"lr": 0.1}, "lr = 0.0064, as vae_kl has, not for 0.1"),
         ("torus_plain", {"frequencies": 4}, "frequencies = 10, not for 4"),
         ("torus_wrapped", {"r": 0.3}, "r = 0.5, as torus_plain has, not"),
-        ("torus_plain", {"pairs": 5}, "pairs = from 10 to 999999, not for 5"),
+        ("torus_plain", {"pairs": 5}, "pairs = 10 or more, not for 5"),
+        ("torus_plain", {"train_size": 600}, "train_size = 0, not for 600"),
+        ("torus_wrapped", {"trials": 1}, "trials = 2 or more, not for 1"),
+        ("vae_best", {"hidden_dims": (4,)}, "hidden_dims = 3 or more, not"),
+        ("vae_exact", {"coeff": 0.5}, "coeff = 1.0, not for 0.5"),
     ],
 )
 def test_settings_that_the_report_does_not_fit_are_refused(
@@ -285,7 +289,7 @@ def test_settings_that_the_report_does_not_fit_are_refused(
 def test_settings_that_the_report_fits_are_not_refused(monkeypatch):
     profiles.check_report()
     one = {"hidden_dims": (16, 2), "ema": 0.0, "optimizer": "adamw"}
-    exact = {"hidden_dims": (8, 2), "coeff": 0.5}
+    exact = {"hidden_dims": (8, 2), "encoded": 0.25}
     changed(monkeypatch, vae_kl=one, vae_sgvb=one, vae_exact=exact)
     profiles.check_report()
 

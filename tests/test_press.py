@@ -602,6 +602,12 @@ REFUSED = {
         8,
         "the chunk `bad` failed with ZeroDivisionError: division by zero",
     ),
+    "exit": ("```{python}\nquit()\n```\n", 6, "failed with SystemExit"),
+    "half a character": (
+        "```{python}\nprint('\\ud800')\n```\n",
+        6,
+        "surrogates not allowed",
+    ),
 }
 
 

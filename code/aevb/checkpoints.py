@@ -92,7 +92,8 @@ def save(path: Path, state: Any) -> None:
             name = "/".join(map(str, place))
             if name in tensors:
                 raise ValueError(f"two tensors have the path {name}")
-            tensors[name] = node.detach().cpu().contiguous()
+            # a copy: two names may share memory, which safetensors refuses
+            tensors[name] = node.detach().cpu().contiguous().clone()
             return {_TENSOR: name}
         if isinstance(node, dict):
             # JSON has string keys only; an optimizer's are numbers

@@ -76,7 +76,8 @@ PLANE |= {"importance_samples": 25}  # its integral is computed as well
 LOW: dict[str, Sequence[Any]] = {"latent_size": (1, 2)}
 BOUND: dict[str, Sequence[Any]] = {"coeff": (1.0,)}
 TORUS: dict[str, Sequence[Any]] = {**BOUND, "R": (1.0,)}
-TORUS |= {"pairs": range(10, 1_000_000)}
+TORUS |= {"pairs": range(10, 1_000_000), "train_size": (0,)}
+HIGH: dict[str, Sequence[Any]] = {"latent_size": range(3, 1_000_000)}
 
 EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
@@ -107,14 +108,14 @@ EXPERIMENTS: dict[str, Experiment] = {
             "importance_samples": 5000,
         },
         cost=970.0,
-        shown=BOUND,
+        shown={**HIGH, **BOUND},
     ),
     "vae_exact": Experiment(
         "aevb.exact:ExactTask",
         ExactConfig(),
         {**BRIEF_VAE, "points": 256},
         cost=270.0,
-        shown=LOW,
+        shown={**LOW, **BOUND},
     ),
     "vae_kl": Experiment(
         "aevb.tasks:VAETask",
@@ -145,7 +146,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         TorusConfig(),
         BRIEF_TORUS,
         cost=40.0,
-        shown={**TORUS, "latent": ("torus",), "frequencies": (0,)},
+        shown={
+            **TORUS,
+            "latent": ("torus",),
+            "frequencies": (0,),
+            "trials": range(2, 1_000_000),
+        },
     ),
 }
 

@@ -79,7 +79,7 @@ def check_report() -> None:
             if (value := getattr(used[name], setting)) not in known:
                 words = " or ".join(map(str, known))
                 if isinstance(known, range):
-                    words = f"from {known.start} to {known.stop - 1}"
+                    words = f"{known.start} or more"
                 raise _unfit(name, setting, words, value)
     for one, other, shared in experiments.ALIKE:
         for setting in shared if {one, other} <= used.keys() else ():

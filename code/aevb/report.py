@@ -150,7 +150,8 @@ def settings(runs: Mapping[str, Any]) -> None:
 def _described(config: Any) -> dict[str, str]:
     """The settings that are in force, in words."""
     used = config.model_dump(exclude=UNSEEN | set(config.judged_by))
-    idle = [k for k, v in used.items() if not v and k not in {"coeff", "seed"}]
+    kept = {"coeff", "seed", "deformed"}  # 0 says something of them
+    idle = [k for k, v in used.items() if not v and k not in kept]
     if used.get("optimizer") == "adamw":
         idle.append("muon_rms")
     if used.get("trials") == 1:

@@ -158,7 +158,7 @@ class VAEConfig(MnistConfig):
     """Weight of the rate in the objective; 1 is the ELBO."""
     importance_samples: int = Field(default=100, gt=0)
     """Importance samples an image for the test log likelihood."""
-    test_size: int = Field(default=10_000, gt=0, le=10_000)
+    test_size: int = Field(default=10_000, gt=1, le=10_000)
     """Test images that the final numbers are means over."""
 
     @field_validator("hidden_dims")

@@ -31,19 +31,31 @@ from press.jupyter import INSIDE
 from press.reader import Chunk, Document, Inline
 
 # How figures leave the kernel: in the size that they were drawn for (not cut
-# to their ink), and as the same bytes each time.
+# to their ink), and as the same bytes each time. Half a character is refused
+# where it is printed, as a script's is.
 _MATPLOTLIB = f"figure.dpi: {figures.DPI}\nsvg.hashsalt: press\n"
 _IPYTHON = """\
 c = get_config()
 c.InlineBackend.figure_formats = {"svg"}
 c.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
+from ipykernel.iostream import OutStream
+def write(stream, text, *, _write=OutStream.write):
+    str.encode(text)
+    return _write(stream, text)
+OutStream.write = write
 """
 # Not in the notebook: a figure that cannot be drawn is what is wrong with it,
-# and an inline string is shown as it is, not as its repr.
+# an inline string is shown as it is, not as its repr, and a chunk that ends
+# Python fails, at its line.
 _SETUP = """\
-import warnings as _warnings
+import warnings as _warnings, sys as _sys
 from IPython.core import pylabtools as _tools
-_warnings.filterwarnings("ignore", "Glyph .* missing from")
+_warnings.filterwarnings("ignore", "Glyph .* missing from|To exit: use")
+exit = quit = _sys.exit
+_shell = get_ipython()
+def _press_trace(*args, _show=_shell.showtraceback, **options):
+    _show(*args, **options | {"exception_only": False})
+_shell.showtraceback = _press_trace
 def _press_draw(figure, *, _draw=_tools.print_figure, **options):
     try:
         with _warnings.catch_warnings():
@@ -59,7 +71,7 @@ def _press_show(value):
     else:
         display(value)
 """
-_TERMINAL = "import sys as _s; _s.stderr.isatty = lambda: True; del _s\n"
+_TERMINAL = "_sys.stderr.isatty = lambda: True\n"
 _ANSI = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
