@@ -15,12 +15,15 @@ import pytest
 import torch
 
 from aevb import data, experiments, mnist_files
+from aevb.errors import UserError
 from aevb.experiments import Experiment
 from aevb.models import VAE
 from aevb.settings import Config
 
 # nbformat's schemas would build a grammar with it, for two seconds
 sys.modules.setdefault("rfc3987_syntax", None)
+
+os.environ.pop("AEVB_PROFILE", None)  # another one has other settings
 
 # the models of the tests are so small that threads only wait for each other
 torch.set_num_threads(1)
@@ -37,8 +40,9 @@ PATIENCE = 900  # seconds; far more than is needed, for a busy machine
 
 LONGEST = (
     "slow",
-    "test_sweep",
+    "test_live",
     "test_training",
+    "test_sweep",
     "test_devices",
     "test_torus_vae",
 )
@@ -88,13 +92,33 @@ def line(tmp_path, monkeypatch):
     from toy_aevb import Counted
 
     monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("AEVB_PROFILE", raising=False)
     monkeypatch.setattr(Counted, "log", tmp_path / "log")
     entry = Experiment(
         "toy_aevb:Counted", Config(epochs=2, batch_size=10), {"epochs": 1}
     )
     monkeypatch.setattr(experiments, "EXPERIMENTS", {"line": entry})
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Jobs in this process, and no measurement of how fast it is."""
+
+    def make(jobs, do, needs, size, stop=True):
+        faults = {}
+        for job in jobs:
+            try:
+                do(job)
+            except UserError as fault:
+                if stop:
+                    raise
+                faults[job] = fault
+        return faults
+
+    monkeypatch.setattr("aevb.workers.make", make)
+    monkeypatch.setattr("aevb.progress.job", "")  # put back afterwards
+    monkeypatch.setattr("aevb.agenda.product_rate", lambda: 50.0)
+    monkeypatch.setattr("aevb.agenda.on_gpu", lambda: False)
 
 
 # ---- a stand-in for MNIST: 64 and 32 images of noise
@@ -188,7 +212,6 @@ def start(tmp_path):
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "AEVB_RUNS": str(tmp_path / "runs"),
-        "AEVB_PROFILE": "full",
         "TOY_GO": str(tmp_path / "go"),
     }
 

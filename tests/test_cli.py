@@ -8,7 +8,8 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from collections import namedtuple
+from dataclasses import replace
 
 import pytest
 
@@ -19,16 +20,8 @@ from aevb.settings import Config
 from conftest import TESTS, no_source, write_mnist
 from toy_aevb import Counted
 
-
-@dataclass
-class Row:
-    """What is called, what is wrong with the world, what must be said."""
-
-    args: str
-    words: str
-    environment: tuple[tuple[str, str], ...] = ()
-
-
+# what is called, what must be said, what is wrong with the world
+Row = namedtuple("Row", "args words environment", defaults=[()])
 AEVB = [
     Row("", "which command?"),
     Row("frobnicate", "there is no command 'frobnicate'"),
@@ -101,7 +94,6 @@ def test_what_is_wrong_is_refused(row, tmp_path, monkeypatch, refused, small):
     # the runs of the rows that come to train lie elsewhere
     away = tmp_path.parent / f"{tmp_path.name}-away"
     monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
-    monkeypatch.delenv("AEVB_PROFILE", raising=False)
     (tmp_path / "file").write_text("a file")
     for name, value in row.environment:
         places = {"file": str(tmp_path / "file"), "away": str(away)}
@@ -111,12 +103,15 @@ def test_what_is_wrong_is_refused(row, tmp_path, monkeypatch, refused, small):
     assert row.words in err
 
 
-def test_no_help_and_no_refusal_needs_pytorch(tmp_path):
-    """Which takes seconds to import; nor does the hash of the source."""
+def test_neither_help_nor_refusal_nor_print_needs_what_is_slow(tmp_path):
+    """PyTorch takes seconds to import; nor does the hash of the source."""
     script = """
 import sys
 from aevb import __main__, results
-for args in ("--help", "train ae --help", "train ae --lr -1", "train ea"):
+for args in ("--help", "train ae --help", "sweep ae --help",
+             "search ae --help", "train ae --lr -1", "train ea",
+             "sweep ae --lr 0", "search ae --lr 0..1",
+             "sweep ae --seed 0..2 --print"):
     sys.argv = ["aevb", *args.split()]
     try:
         __main__.main()
@@ -124,7 +119,7 @@ for args in ("--help", "train ae --help", "train ae --lr -1", "train ea"):
         print(end.code, file=sys.stderr)
 results.source_hash()
 heavy = {"torch", "scipy", "matplotlib", "sympy", "ripser", "numpy"}
-print(*heavy & set(sys.modules), file=sys.stderr)
+print(*{*heavy, "optuna", "submitit"} & set(sys.modules), file=sys.stderr)
 """
     paths = os.pathsep.join(map(str, (TESTS.parent / "code", TESTS.parent)))
     done = subprocess.run(
@@ -134,10 +129,13 @@ print(*heavy & set(sys.modules), file=sys.stderr)
         capture_output=True,
         text=True,
     )
-    first, second, lr, status, name, *rest = done.stderr.splitlines()
-    assert (first, second, status, rest) == ("0", "0", "2", ["2", ""])
-    assert lr.startswith("aevb: lr: input should be greater than 0")
-    assert name.startswith("aevb: there is no experiment 'ea'")
+    *said, heavy = done.stderr.splitlines()
+    assert (heavy, said[:4], said[5::2]) == ("", ["0"] * 4, ["2"] * 4)
+    assert said[4].startswith("aevb: lr: input should be greater than 0")
+    assert said[6].startswith("aevb: there is no experiment 'ea'")
+    assert done.stdout.splitlines()[-3:] == [
+        f"{sys.executable} -m aevb train ae --seed {seed}" for seed in range(3)
+    ]
 
 
 def test_a_module_that_is_not_python_is_named(tmp_path, refused, monkeypatch):
@@ -164,25 +162,25 @@ def test_train_takes_settings_as_options(said, line):
     assert Counted.log.read_text() == "trained\n"
 
 
-def test_ctrl_c_says_what_is_kept(said, line, monkeypatch):
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_ctrl_c_says_what_is_kept(command, said, line, at_once, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("aevb.training.Trainer.take_step", stop)
-    status, _, err = said("train", "line")
+    status, _, err = said(command, "line", "--seed", "0")
     assert status == 130
     assert str(line) in err
     assert "goes on from there" in err
 
 
-def test_all_done_starts_no_process(said, line, monkeypatch, tmp_path):
+def test_all_done_starts_no_process(
+    said, line, at_once, monkeypatch, tmp_path
+):
     study = Study("test_cli:measured", ("line",))
     monkeypatch.setattr(experiments, "STUDIES", {"s": study})
     monkeypatch.setattr(results, "PATH", tmp_path / "results.json")
     monkeypatch.setattr(mnist_files, "fetch", lambda: None)
-    monkeypatch.setattr("aevb.workers.make", in_turn)
-    monkeypatch.setattr("aevb.agenda.product_rate", lambda: 100.0)
-    monkeypatch.setattr("aevb.agenda.on_gpu", lambda: False)
     _, out, _ = said("train-all")
     assert "to do: line, s; about 0 s on this machine" in out
     assert "weight" in out
@@ -206,11 +204,6 @@ def test_what_is_done_needs_no_pytorch():
     check = "import sys; sys.exit('torch' in sys.modules)"
     run = [sys.executable, "-c", f"{code}\n{check}"]
     assert subprocess.run(run).returncode == 0
-
-
-def in_turn(jobs, do, needs, size):
-    for job in jobs:
-        do(job)
 
 
 def measured(line):
@@ -312,7 +305,7 @@ def test_a_diverged_training_reports_nothing(line, monkeypatch, refused):
 
 
 def test_a_diverged_study_reports_nothing(
-    line, small, tmp_path, monkeypatch, refused
+    line, small, at_once, tmp_path, monkeypatch, refused
 ):
     """The study of the report, with a rate at which it must diverge."""
     settings = {"coeffs": (1.0,), "course_coeff": 1e-3, "samples": 2}
@@ -321,8 +314,6 @@ def test_a_diverged_study_reports_nothing(
     entry = Study("aevb.studies:rate_distortion", (), settings)
     monkeypatch.setattr(experiments, "STUDIES", {"rate_distortion": entry})
     monkeypatch.setattr(experiments, "EXPERIMENTS", {})
-    monkeypatch.setattr("aevb.agenda.estimate", lambda jobs: "soon")
-    monkeypatch.setattr("aevb.workers.make", in_turn)
     monkeypatch.setattr(results, "PATH", tmp_path / "results.json")
     write_mnist(small)
     err = refused(aevb_main.main, "train-all", unchanged=False)

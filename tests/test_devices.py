@@ -17,7 +17,10 @@ from aevb.settings import AEConfig, VAEConfig
 from conftest import PATIENCE, TESTS, group_is_empty, until, write_mnist
 from toy_devices import SMALL
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="needs fork"),
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
 AE = Experiment(
     "aevb.tasks:AETask",
     AEConfig(epochs=3, batch_size=16, hidden_dims=(8, 8, 2)),
@@ -48,7 +51,6 @@ def world(tmp_path, monkeypatch, small):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     monkeypatch.setenv("TOY_GO", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("AEVB_PROFILE", raising=False)
     table = {"ae": AE, "vae": VAE, "small": SMALL}
     monkeypatch.setattr(experiments, "EXPERIMENTS", table)
 
@@ -82,7 +84,6 @@ def furthest(a, b):
     return max((a[k] - b[k]).abs().max().item() for k in a)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("name", ["ae", "vae"])
 def test_two_give_the_weights_and_curves_of_one(name, tmp_path, monkeypatch):
     alone = runs.run(name)
@@ -98,7 +99,6 @@ def test_two_give_the_weights_and_curves_of_one(name, tmp_path, monkeypatch):
         assert two["history"][curve] == pytest.approx(values, rel=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_all_stop_where_one_diverges(tmp_path, monkeypatch):
     """The last row of a batch is the second process's."""
 
@@ -114,7 +114,6 @@ def test_all_stop_where_one_diverges(tmp_path, monkeypatch):
     assert not list(tmp_path.glob(f"runs/*/{runs.KEPT}"))
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_damaged_checkpoint_begins_again_on_all(tmp_path, capfd):
     place = runs._place("ae")
     place.folder.mkdir(parents=True)
@@ -129,7 +128,6 @@ def test_a_damaged_checkpoint_begins_again_on_all(tmp_path, capfd):
         (place.folder / runs.KEPT).unlink()
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_killed_process_ends_all_and_the_same_command_goes_on(
     start, tmp_path, monkeypatch
 ):

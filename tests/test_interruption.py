@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-def test_ctrl_c_ends_all_workers_and_their_checkpoints_stay(start, tmp_path):
+def test_ctrl_c_ends_all_workers_and_a_sweep_goes_on(start, tmp_path):
     process = start(TESTS / "toy_aevb.py", "train-all")
     found = until(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
     os.killpg(process.pid, signal.SIGINT)
@@ -33,6 +33,15 @@ def test_ctrl_c_ends_all_workers_and_their_checkpoints_stay(start, tmp_path):
     assert checkpoints.load(found[0])["step"] > 0
     assert not list(tmp_path.glob("runs/*/finished*"))
     assert not (tmp_path / "results").exists()
+    (tmp_path / "go").touch()
+    process = start(TESTS / "toy_aevb.py", "sweep", "one", "--seed", "0")
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert err.splitlines()[0] == "1 runs, 1 to train"
+    assert "one --seed 0 is done" in err
+    assert out.splitlines()[1].split()[:2] == ["one", "weight"]
+    [run] = tmp_path.glob("runs/*/finished*")
+    assert run.parent == found[0].parent
 
 
 def workers_of(start, tmp_path):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from aevb.errors import UserError
-from aevb.models import VAE
 from aevb.objectives import (
     bernoulli_log_likelihood,
     log_normal_pdf,
@@ -186,12 +185,6 @@ def test_extreme_logits_are_finite_and_exact(scale):
     right = int(scale > 0)
     assert value[right].item() == 0
     assert value[1 - right].item() == -6e4
-
-
-@pytest.fixture
-def vae():
-    torch.manual_seed(0)
-    return VAE(12, [8, 4])
 
 
 @pytest.mark.parametrize("regularizer", REGULARIZERS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sympy import Indexed, Integer, lambdify
+from sympy import Indexed, Integer, Sum, lambdify, oo
 from torch.distributions import kl_divergence
 
 from aevb.distributions import CircleUniform, WrappedNormal
@@ -47,20 +47,17 @@ def last_line(name: str, output: dict[str, torch.Tensor]) -> np.ndarray:
     return lambdify(list(values), expr, "numpy")(*values.values())
 
 
-def test_log_normal_pdf_is_the_log_density(output):
-    found = log_normal_pdf(output["z"], output["mean"], output["logvar"])
-    expected = last_line("log-normal", output)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_analytic_term_is_minus_the_divergence(output):
-    expected = -last_line("diagonal-kl", output)
-    np.testing.assert_allclose(loss_KL_wo_E(output), expected, rtol=1e-12)
-
-
-def test_sampled_term_is_the_log_ratio(output):
-    expected = last_line("log-ratio", output)
-    np.testing.assert_allclose(loss_SGVB(output), expected, rtol=1e-11)
+@pytest.mark.parametrize(
+    ("name", "call", "sign"),
+    [
+        ("log-normal", lambda o: log_normal_pdf(*o.values()), 1),
+        ("diagonal-kl", loss_KL_wo_E, -1),
+        ("log-ratio", loss_SGVB, 1),
+    ],
+)
+def test_densities_and_terms_are_last_lines(name, call, sign, output):
+    expected = sign * last_line(name, output)
+    np.testing.assert_allclose(call(output), expected, rtol=1e-11)
 
 
 def test_pixel_likelihood_and_its_gradient_are_the_last_lines():
@@ -82,31 +79,21 @@ def test_pixel_likelihood_and_its_gradient_are_the_last_lines():
             np.testing.assert_allclose(found.detach(), expected, rtol=1e-11)
 
 
-@pytest.mark.parametrize("deviation", [0.5, 1.0, 2.5])
-def test_wrapped_normal_divergence_is_the_series(deviation):
-    """The series in the last line, cut where its terms are below 1e-17."""
-    from sympy import Sum, oo
-
-    expr = interpret(DERIVATIONS["wrapped-kl"].last, WORLD)
-    cut = expr.replace(
+@pytest.mark.parametrize(
+    ("name", "deviation"),
+    [("wrapped-kl", s) for s in (0.5, 1.0, 2.5)]
+    + [("wrapped-kl-bound", s) for s in (0.01, 0.1, 0.3)],  # narrow ones
+)
+def test_wrapped_normal_divergence_is_the_series_or_its_bound(name, deviation):
+    """The series cut where its terms are below 1e-17."""
+    expr = interpret(DERIVATIONS[name].last, WORLD).replace(
         lambda e: isinstance(e, Sum),
         lambda e: Sum(e.function, (e.limits[0][0], 1, 200)),
     )
-    assert not cut.has(oo)
-    expected = lambdify(sigma, cut, "mpmath")(deviation)
+    assert not expr.has(oo)
+    expected = lambdify(sigma, expr, "mpmath")(deviation)
     scale = torch.tensor(deviation, dtype=torch.float64)
     found = kl_divergence(
         WrappedNormal(torch.zeros_like(scale), scale), CircleUniform()
     )
     assert found.item() == pytest.approx(float(expected), abs=1e-11)
-
-
-@pytest.mark.parametrize("deviation", [0.01, 0.1, 0.3])
-def test_narrow_wrapped_normal_meets_its_bound(deviation):
-    expr = DERIVATIONS["wrapped-kl-bound"].last
-    expected = lambdify(sigma, expr, "math")(deviation)
-    scale = torch.tensor(deviation, dtype=torch.float64)
-    found = kl_divergence(
-        WrappedNormal(torch.zeros_like(scale), scale), CircleUniform()
-    )
-    assert found.item() == pytest.approx(expected, abs=1e-10)

@@ -17,7 +17,6 @@ def config(tmp_path, monkeypatch, small):
     write_mnist(small)
     monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    monkeypatch.delenv("AEVB_PROFILE", raising=False)
     monkeypatch.setattr(evaluation, "IMAGES", 2)
     monkeypatch.setattr(evaluation, "STEP", 1.0)
     config = VAEConfig(

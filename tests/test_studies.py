@@ -87,23 +87,20 @@ def test_the_check_of_the_prior_itself_passes(vae, x):
     assert found["analytical"] == found["monte_carlo"] == 0
 
 
-def test_the_check_refuses_what_it_cannot_judge(vae, x):
+def test_what_cannot_be_judged_is_refused(vae, x):
     with pytest.raises(UserError, match="at least 30"):
         verify_kl(vae, x, samples=3)
     with pytest.raises(UserError, match="at least one image"):
         verify_kl(vae, x[:0])
 
-
-def test_models_and_draws_that_cannot_be_judged_are_refused(vae, x):
     class Unfilled(VAE):
         def encode(self, x):
             pass
 
-    unfilled = Unfilled(784, [8, 4])
-    with pytest.raises(UserError, match=r"Unfilled\.encode must return mean"):
-        studies.verify_kl(unfilled, torch.zeros(2, 784), 100)
-    with pytest.raises(UserError, match=r"Unfilled\.encode must return mean"):
-        studies.judge(unfilled, *[torch.zeros(2, 784)] * 2, samples=1)
+    unfilled = Unfilled(12, [8, 4])
+    for judge in (verify_kl, lambda m, x: studies.judge(m, x, x, samples=1)):
+        with pytest.raises(UserError, match=r"Unfilled\.encode must return m"):
+            judge(unfilled, x)
     with pytest.raises(UserError, match="draws must be at least 20, not 3"):
         total_variance(vae, x, draws=3)
 

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from aevb import cli, workers
+from aevb import workers
 
 
 def sleep(job):
@@ -16,6 +16,9 @@ def both():
     workers.make([("run", "a"), ("run", "b")], sleep, lambda job: [], 2)
 
 
+# a process that is spawned reads this module again
 if __name__ == "__main__":
+    from aevb import cli
+
     cli.COMMANDS["fetch"] = both
     cli.main()
