@@ -359,21 +359,45 @@ def test_printed_text_does_not_depend_on_when_it_is_flushed(pages, notebook):
     assert "one sentence is cut in two. red" in " ".join(pages)
 
 
+def text_of_pages(folder, text):
+    document = folder / "long.qmd"
+    document.write_text(f"---\ntitle: T\n---\n\n{text}")
+    build.build(document)
+    return [
+        re.sub(r"\s+", " ", page.extract_text())
+        for page in PdfReader(folder / "long.pdf").pages
+    ]
+
+
 def test_a_short_listing_is_neither_cut_nor_torn_from_its_words(tmp_path):
     listing = "Shown here:\n\n```python\n" + 22 * "x = 1\n" + "```\n\n"
     lines = "".join("line\n\n" * n + listing for n in range(20, 32))
-    document = tmp_path / "long.qmd"
-    document.write_text(f"---\ntitle: T\n---\n\n{lines}")
-    build.build(document)
-    texts = [
-        re.sub(r"\s+", " ", page.extract_text())
-        for page in PdfReader(tmp_path / "long.pdf").pages
-    ]
+    texts = text_of_pages(tmp_path, lines)
     code = " x = 1" * 22
     assert [t.count("Shown here:") for t in texts] == [
         t.count(f"Shown here:{code}") for t in texts
     ]
     assert sum(t.count("Shown here:") for t in texts) == 12
+
+
+def test_a_long_listing_breaks_before_a_definition(tmp_path):
+    class_ = "class A:\n    b = 0\n\n" + "\n".join(
+        "    def f():\n" + 9 * "        x = 1\n" for _ in range(3)
+    )
+    lines = "".join(
+        "line\n\n" * n + f"```python\n{class_}```\n\n" for n in range(3, 30)
+    )
+    texts = text_of_pages(tmp_path, lines)
+    method = "def f():" + 9 * " x = 1"
+    assert sum(t.count("class A: b = 0 " + method) for t in texts) == 27
+    assert sum(t.count(method) for t in texts) == 81
+
+
+def test_the_running_head_names_the_chapter_of_the_first_lines(tmp_path):
+    long = "line\n\n" * 60
+    texts = text_of_pages(tmp_path, f"# One\n\n{long}# Two\n\n{long}")
+    assert [t.split()[2] for t in texts[1:]] == ["One", "Two", "Two"]
+    assert "Two" in texts[1]  # it begins there, below
 
 
 # ---- the page on the screen
