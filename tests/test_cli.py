@@ -66,6 +66,7 @@ AEVB = [
     Row("train vae_kl --estimator mc", "--estimator"),
     Row("train vae_kl --coeff -1", "coeff: "),
     Row("train vae_kl --test-size 10001", "test_size: "),
+    Row("train vae_kl --test-size 1", "test_size: "),
     Row("train torus_plain --R 1 --r 2", "R"),
     Row("train vae_exact --points 0", "points: "),
     Row("train vae_exact --encoded 0", "encoded: "),
@@ -101,6 +102,12 @@ def test_what_is_wrong_is_refused(row, tmp_path, monkeypatch, refused, small):
     err = refused(aevb_main.main, *row.args.split())
     assert err.startswith("aevb: ")
     assert row.words in err
+
+
+def test_a_box_without_lines_of_its_own_is_a_sentence_as_well():
+    """As tyro draws it where the terminal has no UTF-8."""
+    box = " Title   \n ------- \n Wrong: x  \n  ------\n Meant: y \n"
+    assert cli._sentence(box) == "Wrong: x; --help lists what there is"
 
 
 def test_neither_help_nor_refusal_nor_print_needs_what_is_slow(tmp_path):

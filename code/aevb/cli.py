@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
+from itertools import dropwhile, takewhile
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -348,11 +349,12 @@ def one_line_faults() -> Iterator[None]:
 
 
 def _sentence(box: str) -> str:
-    """The text above the first rule of a box, and how to get help."""
-    lines = [line.strip("\u2502 ") for line in box.splitlines()]
-    rules = [i for i, x in enumerate(lines) if re.fullmatch("\u2500+", x)]
-    top = lines[1 : rules[0]] if rules else lines
-    text = " ".join(" ".join(top).split()).rstrip(".")
+    """The text between the title, with its rule where it has one, and the
+    next rule of a box; and how to get help."""
+    _, *lines = (line.strip("\u2502 ") for line in box.splitlines())
+    rule = re.compile("[\u2500-]{3,}").fullmatch
+    body = takewhile(lambda line: not rule(line), dropwhile(rule, lines))
+    text = " ".join(" ".join(body).split()).rstrip(".")
     return f"{text}; --help lists what there is"
 
 
