@@ -67,10 +67,8 @@ def _fault(complaint: str, spliced: Spliced) -> PressError:
     if found:
         place, message = spliced.find(found[1]), found[2]
     else:
-        at, subject = (
-            re.search(r"line (\d+)", complaint),
-            _SUBJECT.search(complaint),
-        )
+        at = re.search(r"line (\d+)", complaint)
+        subject = _SUBJECT.search(complaint)
         words = next(filter(None, subject.groups()), "") if subject else ""
         place = spliced.line(int(at[1])) if at else None
         place = spliced.find(words) or place
