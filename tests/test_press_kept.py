@@ -17,7 +17,7 @@ def given(tmp_path, monkeypatch):
 
     def run(document):
         runs.append(document)
-        picture = Picture(b"\x89\xff", b"<svg/>", 1.5)
+        picture = Picture("iQ==", "<svg/>", 1.5)
         values = [{"text/plain": f"run {len(runs)} of aaaa"}]
         return Executed([new_code_cell("1")], values, [[picture]])
 

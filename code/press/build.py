@@ -69,8 +69,8 @@ def clear(folder: Path) -> None:
 
 def unfilled(document: Document) -> str:
     """The fields that still hold a placeholder, or ""."""
-    settings = document.meta.get("press") or {}
-    blank = {str(text) for text in settings.get("placeholders") or []}
+    listed = document.meta["press"].get("placeholders") or []
+    blank = {str(text) for text in listed}
     keys = [k for k in document.meta if str(document.meta[k]) in blank]
     if not keys:
         return ""
@@ -97,11 +97,10 @@ def _build(
     body = pandoc.convert("typst", spliced, meta, stage)
     head = _settings(document) + typeset.PAGE.read_text("utf-8")
     source.write_text(f"{head}\n{body}", "utf-8")
-    compiled = typeset.compile_pdf(
+    numbers = typeset.compile_pdf(
         source, stage / names["pdf"], _timestamp(document), system, spliced
     )
-    _check_widths(compiled, spliced)
-    (stage / "numbers.json").write_text(json.dumps(compiled.numbers), "utf-8")
+    (stage / "numbers.json").write_text(json.dumps(numbers), "utf-8")
     meta["press-numbers"] = "numbers.json"
     with ThreadPoolExecutor() as pool:
         kinds = ("html", "notebook")
@@ -132,14 +131,12 @@ def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
 
 def _settings(document: Document) -> str:
     """The document's `press` key as the line that page.typ asks for."""
-    given = document.meta.get("press") or {}
-    values = {
-        "chapter": json.dumps(given.get("chapter-name", "Chapter")),
-        "first": str(given.get("first-chapter", 1)),
-        "letters": json.dumps(given.get("sections") == "letters"),
-    }
-    pairs = (f"{key}: {value}" for key, value in values.items())
-    return f"#let press = ({', '.join(pairs)})\n"
+    given = document.meta["press"]
+    chapter = json.dumps(given.get("chapter-name", "Chapter"))
+    letters = json.dumps(given.get("sections") == "letters")
+    first = given.get("first-chapter", 1)
+    pairs = f"chapter: {chapter}, first: {first}, letters: {letters}"
+    return f"#let press = ({pairs})\n"
 
 
 # ---- what is known before anything is run --------------------------------
@@ -218,17 +215,6 @@ def _timestamp(document: Document) -> int:
 
 
 # ---- into place -----------------------------------------------------------
-
-
-def _check_widths(compiled: typeset.Compiled, spliced: splice.Spliced) -> None:
-    for formula in compiled.wide:
-        tex, excess = formula["alt"], formula["excess"]
-        start = tex.removeprefix(r"\begin{aligned} ").strip()[:40]
-        raise PressError(
-            f"{spliced.find(tex)}: the formula `{start}...` is "
-            f"{excess:.0f} pt wider than the page; break its lines inside "
-            "`aligned`."
-        )
 
 
 def _publish(

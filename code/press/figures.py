@@ -24,17 +24,19 @@ _URL = {ord(c): f"%{ord(c):02X}" for c in "%#\n&'<>"}
 
 
 class Picture(NamedTuple):
-    """A figure: its PNG, its SVG where that is small (else empty), and its
-    natural width in inches."""
+    """A figure: its PNG as base64, its SVG where that is small (else empty),
+    and its natural width in inches."""
 
-    png: bytes
-    svg: bytes
+    png: str
+    svg: str
     width: float
 
     @property
     def file(self) -> tuple[str, bytes]:
         """The suffix and the content of what the page takes."""
-        return (".svg", self.svg) if self.svg else (".png", self.png)
+        if self.svg:
+            return ".svg", self.svg.encode()
+        return ".png", base64.b64decode(self.png)
 
 
 def is_image(output: Any) -> bool:
@@ -48,32 +50,32 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
     Raises PressError if it could not be drawn.
     """
     if "image/svg+xml" not in bundle:
-        png = base64.b64decode(bundle["image/png"])
-        return Picture(png, b"", Image.open(io.BytesIO(png)).width / DPI)
-    svg = _short(bundle["image/svg+xml"].encode())
-    found = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', svg)
+        png = bundle["image/png"].strip()
+        image = Image.open(io.BytesIO(base64.b64decode(png)))
+        return Picture(png, "", image.width / DPI)
+    svg = _short(bundle["image/svg+xml"])
+    found = re.search(r'<svg[^>]*\swidth="([\d.]+)pt"', svg)
     if not found:
         raise PressError(
-            f"{chunk.place}: the figure of {chunk.name} cannot "
-            f"be drawn: {svg.decode()}"
+            f"{chunk.place}: the figure of {chunk.name} cannot be drawn: {svg}"
         )
-    small = svg if len(svg) <= SVG_LIMIT else b""
+    small = svg if len(svg) <= SVG_LIMIT else ""
     return Picture(_drawn(svg), small, float(found[1]) / 72)
 
 
-def _short(svg: bytes) -> bytes:
+def _short(svg: str) -> str:
     """The same drawing; a path's points have two digits of a point."""
     return re.sub(
-        rb' d="[^"]*"', lambda x: re.sub(rb"(\.\d\d)\d+", rb"\1", x[0]), svg
+        r' d="[^"]*"', lambda x: re.sub(r"(\.\d\d)\d+", r"\1", x[0]), svg
     )
 
 
-def _drawn(svg: bytes) -> bytes:
-    """The drawing as a well packed PNG."""
+def _drawn(svg: str) -> str:
+    """The drawing as a well packed PNG, in base64."""
     files: Any = {
         "main.typ": b"#set page(width: auto, height: auto, margin: 0pt)\n"
         b'#image("figure.svg")',
-        "figure.svg": svg,
+        "figure.svg": svg.encode(),
     }
     page: Any = typst.compile(
         files, format="png", ppi=DPI, ignore_system_fonts=True
@@ -83,7 +85,7 @@ def _drawn(svg: bytes) -> bytes:
     image = image.quantize(256, dither=Image.Dither.NONE)
     out = io.BytesIO()
     image.save(out, "png", dpi=(DPI, DPI))
-    return out.getvalue()
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def for_screen(name: str, data: bytes) -> str:
@@ -99,7 +101,7 @@ def for_screen(name: str, data: bytes) -> str:
 def for_notebook(output: Any, picture: Picture, alt: str) -> None:
     """Leave one PNG in the output, with its alt text and its size."""
     data = output["data"]
-    data["image/png"] = base64.b64encode(picture.png).decode() + "\n"
+    data["image/png"] = f"{picture.png}\n"
     data.pop("image/svg+xml", None)
     data.setdefault("text/plain", "<Figure>")
     output["metadata"] = {

@@ -41,9 +41,15 @@ def executed(
         for name in old.keys() & names.keys():
             found = found.replace(old[name], names[name])
         print("press: no chunk has changed: their outputs are kept ones.")
-        return _loads(found)
+        cells, values, pictures = json.loads(found)
+        return execute.Executed(
+            [nbformat.from_dict(cell) for cell in cells],
+            values,
+            [[Picture(*one) for one in some] for some in pictures],
+        )
     done = execute.execute(document)
-    text = json.dumps([names, _dumps(done)])
+    found = json.dumps([done.cells, done.values, done.pictures])
+    text = json.dumps([names, found])
     (stage / NAME).write_text(f"{_digest(key, text)}\n{text}", "utf-8")
     os.replace(stage / NAME, path)
     return done
@@ -51,23 +57,3 @@ def executed(
 
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
-
-
-def _dumps(done: execute.Executed) -> str:
-    pictures = [
-        [(p.png.decode("l1"), p.svg.decode("l1"), p.width) for p in some]
-        for some in done.pictures
-    ]
-    return json.dumps([done.cells, done.values, pictures])
-
-
-def _loads(text: str) -> execute.Executed:
-    cells, values, pictures = json.loads(text)
-    return execute.Executed(
-        [nbformat.from_dict(cell) for cell in cells],
-        values,
-        [
-            [Picture(p.encode("l1"), s.encode("l1"), w) for p, s, w in some]
-            for some in pictures
-        ],
-    )

@@ -41,7 +41,6 @@ def convert(
     Raises PressError, with the line, at any warning of Pandoc or the filter.
     """
     head = f"---\n{yaml.safe_dump(meta, allow_unicode=True)}---\n\n"
-    spliced.front = head.count("\n")
     cite = ["--citeproc"] if meta.get("bibliography") else []
     done = subprocess.run(
         [
@@ -58,22 +57,21 @@ def convert(
         encoding="utf-8",
     )
     if done.stderr.strip() or done.returncode:
-        raise _fault(done.stderr, spliced)
+        raise _fault(done.stderr, spliced, head.count("\n"))
     return done.stdout
 
 
-def _fault(complaint: str, spliced: Spliced) -> PressError:
+def _fault(complaint: str, spliced: Spliced, front: int) -> PressError:
     found = re.search(r"^PRESS\t(.*?)\t(.*)$", complaint, re.MULTILINE)
     if found:
         place, message = spliced.find(found[1]), found[2]
     else:
-        at, subject = (
-            re.search(r"line (\d+)", complaint),
-            _SUBJECT.search(complaint),
-        )
+        at = re.search(r"line (\d+)", complaint)
+        line = max(0, int(at[1]) - 1 - front) if at else len(spliced.lines)
+        subject = _SUBJECT.search(complaint)
         words = next(filter(None, subject.groups()), "") if subject else ""
-        place = spliced.line(int(at[1])) if at else None
-        place = spliced.find(words) or place
+        near = [x.place for x in spliced.lines[line : line + 1]]
+        place = spliced.find(words) or next(iter(near), None)
         text = complaint.replace("[WARNING]", "")
         text = re.sub(r" at (\S+ )?line \d+ column \d+", "", text)
         message = "Pandoc: " + " ".join(text.split()).rstrip(".:")

@@ -538,18 +538,21 @@ local function labelled(x)
   return pandoc.Div({ x, pandoc.Para(words) }, { id = id })
 end
 
-local function strings(meta) -- the words of a value or of a list of values
-  if not meta then return {} end
-  local list = pandoc.utils.type(meta) == 'List' and meta or { meta }
-  local out = {}
-  for i, value in ipairs(list) do out[i] = stringify(value) end
-  return out
+local function each(meta) -- a list of values, of one or of none
+  return pandoc.utils.type(meta) == 'List' and meta or { meta }
+end
+
+local function strings(meta) -- as Typst's array
+  local out = ''
+  for _, value in ipairs(each(meta)) do
+    out = out .. quoted(stringify(value)) .. ', '
+  end
+  return '(' .. out .. ')'
 end
 
 local function inlines(meta, separator)
-  local list = pandoc.utils.type(meta) == 'List' and meta or { meta }
   local out = pandoc.Inlines {}
-  for i, value in ipairs(list) do
+  for i, value in ipairs(each(meta)) do
     if i > 1 then out:extend { Str(separator), Space() } end
     out:extend(pandoc.utils.type(value) == 'Blocks'
       and pandoc.utils.blocks_to_inlines(value) or pandoc.Inlines(value))
@@ -567,18 +570,11 @@ local function facts(meta)
   return out
 end
 
--- Typst's array of strings
-local function array(list)
-  local out = ''
-  for _, text in ipairs(list) do out = out .. quoted(text) .. ', ' end
-  return '(' .. out .. ')'
-end
-
 local function front(meta)
   local document = '#set document(title: '
     .. quoted(stringify(meta.title or 'Report'))
-    .. ', author: ' .. array(strings(meta.author))
-    .. ', keywords: ' .. array(strings(meta['press-keywords'])) .. ')\n'
+    .. ', author: ' .. strings(meta.author)
+    .. ', keywords: ' .. strings(meta['press-keywords']) .. ')\n'
     .. '#set text(lang: ' .. quoted(stringify(meta.lang or 'en')) .. ')'
   local title = pandoc.Inlines { typst '#press-title' }
   for _, key in ipairs { 'title', 'subtitle', 'author', 'date' } do

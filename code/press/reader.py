@@ -184,39 +184,24 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Read the document at `path`.
+    """Read the document at `path`, and _quarto.yml, whose keys it overrides.
 
     Raises PressError for whatever press does not accept.
     """
     lines = _lines(path)
     start, own = _front_matter(lines)
+    beside = path.parent / "_quarto.yml"
+    others = _lines(beside) if beside.is_file() else []
+    shared = _yaml(others) if others else {}
+    _check(shared, "key", _KEYS, others)
     _check(own, "key", _KEYS, lines[:start])
-    meta = _merged(_project(path.parent), own)
+    meta = {**shared, **own}
     for key, known in (("execute", _EXECUTE), ("press", _PRESS)):
-        _check(meta.get(key) or {}, key, known, lines[:start])
+        meta[key] = {**(shared.get(key) or {}), **(own.get(key) or {})}
+        _check(meta[key], key, known, [*lines[:start], *others])
     document = Document(path, meta, lines)
     _cut(document, start)
     return document
-
-
-def _merged(project: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """The project's keys, and over them the document's own."""
-    meta = {**project, **own}
-    for key, value in project.items():
-        if isinstance(value, dict) and isinstance(meta[key], dict):
-            meta[key] = {**value, **meta[key]}
-    return meta
-
-
-def _project(folder: Path) -> dict[str, Any]:
-    """The keys that _quarto.yml sets for every document of the folder."""
-    path = folder / "_quarto.yml"
-    if not path.is_file():
-        return {}
-    lines = _lines(path)
-    values = _yaml(lines)
-    _check(values, "key", _KEYS, lines)
-    return values
 
 
 def _lines(path: Path) -> list[Line]:
@@ -324,7 +309,7 @@ def _cut(document: Document, start: int) -> None:
     """Cut the lines into text, fenced code and chunks."""
     lines, index, fence = document.lines, start, ""
     text = Text([])
-    defaults = document.meta.get("execute") or {}
+    defaults = document.meta["execute"]
     while index < len(lines):
         line = lines[index]
         opens = None if fence else _FENCE.match(line.text)

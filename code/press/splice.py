@@ -28,7 +28,6 @@ class Spliced:
     lines: list[Line] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     screen: list[str] = field(default_factory=list)  # HTML, not for Pandoc
-    front: int = 0  # lines before the first of `lines`
 
     def embedded(self, page: str) -> str:
         """A page of HTML with its figures, and the HTML that chunks print."""
@@ -46,12 +45,6 @@ class Spliced:
     @property
     def markdown(self) -> str:
         return "\n".join(line.text for line in self.lines) + "\n"
-
-    def line(self, number: int) -> str | None:
-        """The place of line `number` of what Pandoc was given."""
-        index = number - 1 - self.front
-        inside = 0 <= index < len(self.lines)
-        return self.lines[index].place if inside else None
 
     def find(self, words: str) -> str | None:
         """The place of the line that holds these words, or part of them."""

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import typst
 
@@ -19,13 +19,6 @@ _NO_FONT = (
 _GLYPH = re.compile(
     r'(?:the text|the disallowed codepoint) `"(.+?)"`(?: could not be)?'
 )
-
-
-class Compiled(NamedTuple):
-    """What the compiled page says about itself."""
-
-    numbers: list[dict[str, Any]]  # id, name, number, page of each label
-    wide: list[dict[str, Any]]  # formulas wider than the text: alt, excess
 
 
 def fonts(words: set[str], folder: Path) -> tuple[bool, list[str]]:
@@ -78,10 +71,11 @@ def _compile(source: Path, system: bool, **options: Any) -> Any:
 
 def compile_pdf(
     source: Path, pdf: Path, timestamp: int, system: bool, spliced: Spliced
-) -> Compiled:
-    """Compile a Typst file.
+) -> list[dict[str, Any]]:
+    """Compile a Typst file; id, name, number and page of each label.
 
-    Raises PressError for Typst's errors and for its warnings.
+    Raises PressError for Typst's errors and warnings, and for a formula that
+    is wider than the page.
     """
     try:
         compiler, data, warnings = _compile(
@@ -95,8 +89,16 @@ def compile_pdf(
         raise _fault(_diagnostic(error), spliced) from error
     for warning in warnings:
         raise _fault(_diagnostic(warning), spliced)
+    for formula in wide:
+        tex = formula["alt"]
+        start = tex.removeprefix(r"\begin{aligned} ").strip()[:40]
+        raise PressError(
+            f"{spliced.find(tex)}: the formula `{start}...` is "
+            f"{formula['excess']:.0f} pt wider than the page; break its lines "
+            "inside `aligned`."
+        )
     pdf.write_bytes(data)
-    return Compiled(numbers[0], wide)
+    return numbers[0]
 
 
 def _fault(message: str, spliced: Spliced) -> PressError:
