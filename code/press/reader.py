@@ -193,12 +193,14 @@ def read(path: Path) -> Document:
     beside = path.parent / "_quarto.yml"
     others = _lines(beside) if beside.is_file() else []
     shared = _yaml(others) if others else {}
-    _check(shared, "key", _KEYS, others)
-    _check(own, "key", _KEYS, lines[:start])
+    parts = {"execute": _EXECUTE, "press": _PRESS}
+    for values, where in ((shared, others), (own, lines[:start])):
+        _check(values, "key", _KEYS, where)
+        for key, known in parts.items():
+            _check(values.get(key) or {}, key, known, where)
     meta = {**shared, **own}
-    for key, known in (("execute", _EXECUTE), ("press", _PRESS)):
+    for key in parts:
         meta[key] = {**(shared.get(key) or {}), **(own.get(key) or {})}
-        _check(meta[key], key, known, [*lines[:start], *others])
     document = Document(path, meta, lines)
     _cut(document, start)
     return document
