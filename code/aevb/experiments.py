@@ -211,7 +211,7 @@ STUDIES: dict[str, Study] = {
     "importance_sampling": Study(
         "aevb.studies:importance_sampling",
         ("vae_kl",),
-        {"images": 300, "samples": (1, 10, 100, 1000), "step": 0.04},
+        {"images": 300, "samples": (1, 10, 100, 1000), "step": 0.025},
         {"images": 50, "samples": (1, 10, 100), "step": 0.1},
         cost=16.0,
     ),
