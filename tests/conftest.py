@@ -1,5 +1,6 @@
 """What several files of tests share."""
 
+import gc
 import hashlib
 import os
 import shutil
@@ -60,6 +61,11 @@ def pytest_collection_modifyitems(items):
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    """What was imported is no garbage: nobody looks through it again."""
+    gc.freeze()
 
 
 # ---- commands

@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 
+import toy_aevb
 from aevb import checkpoints, locks, training
 from aevb.errors import UserError
 from conftest import PATIENCE, TESTS, group_is_empty, is_gone, until
@@ -19,7 +20,9 @@ pytestmark = [
 ]
 
 
-def test_ctrl_c_ends_all_workers_and_a_sweep_goes_on(start, tmp_path):
+def test_ctrl_c_ends_all_workers_and_a_sweep_goes_on(
+    start, said, at_once, tmp_path, monkeypatch
+):
     process = start(TESTS / "toy_aevb.py", "train-all")
     found = until(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")))
     os.killpg(process.pid, signal.SIGINT)
@@ -33,15 +36,16 @@ def test_ctrl_c_ends_all_workers_and_a_sweep_goes_on(start, tmp_path):
     assert checkpoints.load(found[0])["step"] > 0
     assert not list(tmp_path.glob("runs/*/finished*"))
     assert not (tmp_path / "results").exists()
-    (tmp_path / "go").touch()
-    process = start(TESTS / "toy_aevb.py", "sweep", "one", "--seed", "0")
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err
-    assert err.splitlines()[0] == "1 runs, 1 to train"
-    assert "one --seed 0 is done" in err
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AEVB_RUNS", "runs")
+    monkeypatch.setenv("TOY_GO", ".")
+    monkeypatch.setattr("aevb.experiments.EXPERIMENTS", toy_aevb.ONE)
+    status, out, err = said("sweep", "one", "--seed", "0")
+    assert (status, err.splitlines()[0]) == (0, "1 runs, 1 to train")
     assert out.splitlines()[1].split()[:2] == ["one", "weight"]
     [run] = tmp_path.glob("runs/*/finished*")
     assert run.parent == found[0].parent
+    assert not list(run.parent.glob("checkpoint*"))
 
 
 def workers_of(start, tmp_path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import scipy.stats
 
+import toy_aevb
 from aevb import __main__ as aevb_main
 from aevb import cli, grid, profiles, runs
 from aevb.evaluation import Estimate
@@ -195,26 +196,27 @@ def test_one_that_diverges_is_named_and_the_others_are_kept(
     assert len(Counted.log.read_text().splitlines()) == trained
 
 
-TINY = (
-    "torus_plain --epochs 1 --trials 1 --size 500 --pairs 2 --hidden-dims 8,"
-)
-
-
 def test_a_job_of_submitit_and_a_printed_command_make_the_runs(
     said, tmp_path, monkeypatch
 ):
     pytest.importorskip("submitit", reason="submitit is not installed")
-    monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("PYTHONPATH", str(TESTS.parent / "code"))
-    status, out, err = said(f"sweep {TINY} --seed 0 --engine submitit")
+    paths = os.pathsep.join(map(str, (TESTS, TESTS.parent / "code")))
+    for name, value in (
+        ("PYTHONPATH", paths),
+        ("AEVB_RUNS", str(tmp_path / "runs")),
+        ("TOY_GO", str(tmp_path)),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("aevb.sweep.outcome", toy_aevb.outcome)
+    monkeypatch.setattr("aevb.experiments.EXPERIMENTS", toy_aevb.ONE)
+    status, out, err = said("sweep one --seed 0 --engine submitit")
     assert (status, "logs in" in err) == (0, True), err
-    assert "interpolation_offset_mean" in out
-    _, out, _ = said(f"sweep {TINY} --seed 0 1 --print")
+    assert out.splitlines()[1].split()[:2] == ["one", "weight"]
+    _, out, _ = said("sweep one --seed 0 1 --print")
     program, second = out.splitlines()[1].split(" -m aevb ")
     assert (program, said(second)[0]) == (sys.executable, 0)
-    status, out, err = said(f"sweep {TINY} --seed 0 1")
-    assert (status, err) == (0, "")
-    assert "torus_plain" in out
+    status, out, err = said("sweep one --seed 0 1")
+    assert (status, err, out.splitlines()[1].split()[-1]) == (0, "", "2")
 
 
 def test_slurm_gets_one_array(tmp_path, monkeypatch):

@@ -54,12 +54,23 @@ class Slow(Toy):
         return super().loss(model, batch)
 
 
+ONE = {
+    "one": Experiment("toy_aevb:Slow", Config(epochs=40, batch_size=10), {})
+}
+
+
+def outcome(line):
+    """What a job of a cluster gives, of such experiments."""
+    from aevb import sweep
+
+    experiments.EXPERIMENTS = ONE
+    return sweep.outcome(line)
+
+
 # a process that is spawned reads this module again, under the other name
 if __name__ in ("__main__", "__mp_main__"):
     training.CHECKPOINT_SECONDS = 0.05
-    config = Config(epochs=40, batch_size=10)
-    entry = Experiment("toy_aevb:Slow", config, {})
-    experiments.EXPERIMENTS = {"one": entry}
+    experiments.EXPERIMENTS = ONE
     agenda.product_rate = lambda: 50.0
     experiments.STUDIES = {}
     mnist_files.fetch = lambda: None
