@@ -25,8 +25,8 @@ from aevb.checkpoints import write_json
 from aevb.torus_vae import NOISE_SHARE, PointVAE, gaussian_distortion
 from aevb.training import schedule
 
-KNOWN = 16
-"""The first rows, whose codes `pull` may hold."""
+PULL = 10.0
+"""Weight of 1 - cos of the way from a code to its known angle."""
 
 
 class Settings(NamedTuple):
@@ -47,7 +47,7 @@ def train(
     rows: Tensor,
     settings: Settings,
     divergence: Callable[[Distribution, Distribution], Tensor] = kl_divergence,
-    pull: Callable[[Tensor], Tensor] | None = None,
+    known: Tensor | None = None,
 ) -> list[PointVAE]:
     """One trained model for each seed, from the best of its short trainings.
 
@@ -55,18 +55,18 @@ def train(
         make: a freshly initialised model.
         rows: the training points, (n, D).
         divergence: of posterior and prior, (S, B).
-        pull: of the codes (S, KNOWN, d) of the first rows, a squared error
-            (S,) that is added to the distortion's.
+        known: angles of the first rows, (m, 2), near which a step holds the
+            codes of a batch of them, or of all if they are fewer.
     """
     models = []
     for seed in range(settings.seeds * settings.trials):
         torch.manual_seed(seed)
         models.append(make())
     short = settings._replace(epochs=settings.trial_epochs, ema=0.0)
-    last = _fit(models, rows, short, divergence, pull)
+    last = _fit(models, rows, short, divergence, known)
     best = last.reshape(settings.seeds, -1).argmin(1)
     chosen = [models[settings.trials * s + int(t)] for s, t in enumerate(best)]
-    _fit(chosen, rows, settings, divergence, pull)
+    _fit(chosen, rows, settings, divergence, known)
     return chosen
 
 
@@ -83,14 +83,13 @@ def _fit(
     rows: Tensor,
     settings: Settings,
     divergence: Any,
-    pull: Any,
+    known: Tensor | None,
 ) -> Tensor:
     """Train all models; their mean losses in the last epoch, (S,)."""
     space, dim, size = models[0].space, rows.shape[1], settings.batch
     inner, encode = _stacked([m.encoder for m in models])
     outer, decode = _stacked([m.decoder for m in models])
     seen = models[0].encoding(rows)
-    first = seen[:KNOWN].expand(len(models), -1, -1)
     weights = [*inner.values(), *outer.values()]
     means = [w.detach().clone() for w in weights]
     adam = torch.optim.AdamW(
@@ -110,9 +109,12 @@ def _fit(
             noise = (NOISE_SHARE * rmse).clamp(min=settings.noise_min)
             loss = gaussian_distortion(squared, noise, dim)
             loss = (loss + divergence(q, space.prior())).mean(1)
-            if pull:
-                pulled = space.posterior(encode(first)).mean
-                loss = loss + pull(pulled) / (2 * noise[:, 0] ** 2)
+            if known is not None:
+                pick = torch.randperm(len(known))[:size]
+                rest = seen[pick].expand(len(models), -1, -1)
+                off = space.posterior(encode(rest)).mean - known[pick]
+                pull = PULL * (1 - off.cos()).sum(-1).mean(-1)
+                loss = loss + pull / (2 * noise[:, 0] ** 2)
             share = k / (steps * settings.epochs)
             adam.param_groups[0]["lr"] = settings.lr * schedule(share, 0.1)
             adam.zero_grad()

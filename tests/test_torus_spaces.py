@@ -8,7 +8,8 @@ from torch.distributions import Normal, kl_divergence
 
 from aevb.distributions import TAU, CircleUniform, WrappedNormal
 from aevb.spaces import FlatTorus, Plane
-from benchmarks import torus_bounds
+from aevb.torus import Torus
+from benchmarks import torus_bounds, torus_surface
 from benchmarks.spaces import (
     Cylinder,
     Joint,
@@ -163,6 +164,24 @@ def test_the_first_rows_are_the_points_nearest_to_the_grid():
         angles[first], angles[16:-400][anchors(angles[16:-400])]
     )
     assert len(torch.unique(angles[first], dim=0)) == 16
+
+
+def test_a_surface_grows_about_a_curve_and_finds_the_angles(monkeypatch):
+    monkeypatch.setattr(torus_surface, "NODES", (40, 20))
+    torch.manual_seed(5)
+    grid = torch.cartesian_prod(*[torch.arange(4) * TAU / 4] * 2)
+    angles = torch.cat([grid, torch.rand(300, 2) * TAU])
+    x = Torus(2.0, 0.8).chart(angles) + 0.05 * torch.randn(316, 3)
+    surface = torus_surface.fit(angles[:16], x, 1, 0.05)
+    found, _ = surface.locate(x)
+    assert torus_bounds.wrap(found - angles).abs().mean() < 0.1
+
+
+def test_a_surface_that_is_a_point_has_a_normals_likelihood():
+    surface = torus_surface.Surface(torch.ones(1, 3), (0, 0), 0.3)
+    x = torch.tensor([[0.5, 1.0, 1.2]])
+    want = Normal(1.0, 0.3).log_prob(x).sum()
+    assert surface.locate(x)[1] == pytest.approx(float(want), abs=1e-5)
 
 
 def test_clouds_have_the_shape_of_their_space():
