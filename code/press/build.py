@@ -69,7 +69,8 @@ def unfilled(document: Document) -> str:
     """The fields that still hold a placeholder, or ""."""
     settings = document.meta.get("press") or {}
     blank = {str(text) for text in settings.get("placeholders") or []}
-    keys = [k for k in document.meta if str(document.meta[k]) in blank]
+    shown = (*_META, *_FIELDS)
+    keys = [k for k in shown if str(document.meta.get(k)) in blank]
     if not keys:
         return ""
     place = reader.place_of(keys[0], document.lines)
