@@ -233,7 +233,10 @@ def test_it_needs_neither_the_code_of_the_report_nor_the_typesetter():
 # ---- the command
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "j d", "-x", "j.pdf", "ö"])
+NAMES = ["", "a/b", "..", "j d", "-x", "j.pdf", "ö", "j" * 300]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:9])
 def test_a_name_that_cannot_be_a_file_is_refused(name, tmp_path, capsys):
     status, out, err = submit(tmp_path, capsys, name)
     assert (status, out) == (2, "")

@@ -188,6 +188,27 @@ def test_ctrl_c_ends_press_and_its_kernel_with_one_line(start, tmp_path):
     assert snapshot(tmp_path) == before
 
 
+STOPPED = """\
+import sys
+from press import __main__, execute
+def stop(client, **_options):
+    print(client.km.provisioner.pid, flush=True)
+    raise KeyboardInterrupt
+execute._Client.start_new_kernel_client = stop
+sys.exit(__main__.main([sys.argv[1], "--engine", "press"]))
+"""
+
+
+@GROUPS
+def test_ctrl_c_ends_a_kernel_that_is_only_starting(start, tmp_path):
+    document = write(tmp_path, f"{HEAD}`{{python}} 1`\n")
+    process = start("-c", STOPPED, document)
+    out, line = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert line.count("\n") == 1
+    assert is_gone(int(out.split()[-1]))
+
+
 def test_what_a_killed_build_left_goes_with_the_next(tmp_path, capsys):
     document = write(tmp_path, f"{HEAD}Text.\n")
     (tmp_path / ".press-left" / "figures").mkdir(parents=True)

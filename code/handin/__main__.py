@@ -38,7 +38,7 @@ def submit(path: Path, kerberos: str, source: str) -> list[str]:
 
     Returns all that is wrong, each a sentence with what to do about it.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", kerberos):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", kerberos):
         wrong = f"`{kerberos}` is no Kerberos name: use letters, digits, `-` "
         return [wrong + "and `_` only, as in `make submit KERBEROS=jdoe`."]
     report = read(Report, path)

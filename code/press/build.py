@@ -71,7 +71,8 @@ def unfilled(document: Document) -> str:
     """The fields that still hold a placeholder, or ""."""
     listed = document.meta["press"].get("placeholders") or []
     blank = {str(text) for text in listed}
-    keys = [k for k in document.meta if str(document.meta[k]) in blank]
+    shown = (*_META, *_FIELDS)
+    keys = [k for k in shown if str(document.meta.get(k)) in blank]
     if not keys:
         return ""
     place = reader.place_of(keys[0], document.lines)

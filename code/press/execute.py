@@ -194,7 +194,7 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         if os.name == "posix":
             manager.transport = "ipc"
             manager.ip = os.path.join(settings, "kernel")
-        with ExitStack() as stack:
+        with ExitStack() as stack, _killed(client):
             try:
                 stack.enter_context(client.setup_kernel(env=environment))
             except RuntimeError as error:
@@ -204,14 +204,22 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
                     f"did not start ({reason}); a file in its folder may bear "
                     "the name of a module of Python's."
                 ) from error
-            try:
-                yield client
-            except KeyboardInterrupt:
-                # a kernel that is asked to end says more than one line, and
-                # so does the client's task that finds it dead
-                ensure_event_loop().set_exception_handler(lambda *_: None)
-                manager.provisioner.process.kill()
-                raise
+            yield client
+
+
+@contextmanager
+def _killed(client: NotebookClient) -> Iterator[None]:
+    """End the kernel, if it has begun, where press is stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # a kernel that is asked to end says more than one line, and so does
+        # the client's task that finds it dead
+        ensure_event_loop().set_exception_handler(lambda *_: None)
+        provisioner = getattr(client.km, "provisioner", None)
+        if process := getattr(provisioner, "process", None):
+            process.kill()
+        raise
 
 
 def _forward(text: str, bar: Any) -> None:

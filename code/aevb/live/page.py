@@ -98,6 +98,7 @@ surface. The toroidal model's paths stay on it; they are no geodesics,
 for a straight line of its angles need not be the shortest way.""",
 }
 """What to try with an explorer, and what to notice."""
+ABSENT = "An explorer would stand here for models of two latent dimensions."
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -241,6 +242,10 @@ class Page:
             entries.append({"name": name, **entry})
         config = {"models": entries, "R": torus.R, "r": torus.r}
         self._print("torus", config, parts, still, alt)
+
+    def absent(self) -> None:
+        """Say why there is no explorer here."""
+        print(f"\n```{{=html}}\n<p>{ABSENT}</p>\n```\n")
 
     def _network(self, network: Any, inputs: Tensor) -> tuple[str, str]:
         """The element's name of a network and, the first time, its text."""
