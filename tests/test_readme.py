@@ -68,7 +68,7 @@ def test_the_race_is_the_one_measured(program):
         if None in times:
             parts.append("not reached")
         else:
-            parts.append(f"{min(times):.0f} to {max(times):.0f}")
+            parts.append(f"{min(times):.2g} to {max(times):.2g}")
     assert f" {', '.join(parts)}" in README
 
 

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
@@ -122,8 +123,10 @@ def run_line(_):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_two_at_once_train_once(line):
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        first, second = pool.map(run_line, range(2), chunksize=1)
+    # a Pool may hang as it ends (it kills who may hold its lock)
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(2, mp_context=fork) as pool:
+        first, second = pool.map(run_line, range(2))
     assert first == second
     assert trainings() == 1
 
