@@ -717,7 +717,7 @@ def test_a_font_that_the_user_installs_serves(tmp_path, monkeypatch):
 
 
 def test_any_name_of_the_document_and_its_folder_serves(tmp_path):
-    folder = tmp_path / "a--b \"c\" *d* $e$ ü"
+    folder = tmp_path / 'a--b "c" *d* $e$ ü'
     folder.mkdir()
     document = folder / "a\"b'c&<d>.qmd"
     (folder / "x--y.bib").write_text(BIBLIOGRAPHY)
