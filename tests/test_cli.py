@@ -105,7 +105,7 @@ def test_what_is_wrong_is_refused(row, tmp_path, monkeypatch, refused, small):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
-@pytest.mark.parametrize("words", ["aevb train ae --help", "press --help"])
+@pytest.mark.parametrize("words", ["aevb train ae --help", "press x.qmd"])
 def test_an_output_that_takes_no_more_is_one_line(words, start_in):
     name, *args = words.split()
     with open("/dev/full", "w") as full:
@@ -120,6 +120,7 @@ def test_an_output_that_takes_no_more_is_one_line(words, start_in):
 @pytest.fixture
 def start_in(tmp_path):
     """Run a module in a process of its own, its output given; its errors."""
+    (tmp_path / "x.qmd").touch()
     paths = os.pathsep.join(map(str, (TESTS.parent / "code", TESTS.parent)))
 
     def run(stdout, *args):
