@@ -104,6 +104,40 @@ def test_what_is_wrong_is_refused(row, tmp_path, monkeypatch, refused, small):
     assert row.words in err
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
+@pytest.mark.parametrize("words", ["aevb train ae --help", "press x.qmd"])
+def test_an_output_that_takes_no_more_is_one_line(words, start_in):
+    name, *args = words.split()
+    with open("/dev/full", "w") as full:
+        err = start_in(full, name, *args)
+    assert err == f"{name}: [Errno 28] No space left on device\n"
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as closed:  # `| head` does so
+        assert start_in(closed, name, *args) == ""
+
+
+@pytest.fixture
+def start_in(tmp_path):
+    """Run a module in a process of its own, its output given; its errors."""
+    (tmp_path / "x.qmd").touch()
+    paths = os.pathsep.join(map(str, (TESTS.parent / "code", TESTS.parent)))
+
+    def run(stdout, *args):
+        done = subprocess.run(
+            [sys.executable, "-m", *args],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": paths},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert done.returncode == 2
+        return done.stderr
+
+    return run
+
+
 def test_a_box_without_lines_of_its_own_is_a_sentence_as_well():
     """As tyro draws it where the terminal has no UTF-8."""
     box = " Title   \n ------- \n Wrong: x  \n  ------\n Meant: y \n"

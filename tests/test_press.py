@@ -557,6 +557,7 @@ REFUSED = {
     ),
     "option": ("```{python}\n#| fig-width: 3\n1\n```\n", 6, "`fig-width`"),
     "value": ("```{python}\n#| echo: maybe\n1\n```\n", 6, "cannot be `maybe`"),
+    "place": ("```{python}\n#| fig-pos: t\n1\n```\n", 6, "cannot be `t`"),
     "yaml": ("```{python}\n#| label: [\n1\n```\n", 6, "YAML"),
     "language": ("```{r}\n1\n```\n", 5, "`{r}`"),
     "braces": ("```{python, echo=FALSE}\n1\n```\n", 5, "option"),
@@ -715,9 +716,14 @@ def test_a_font_that_the_user_installs_serves(tmp_path, monkeypatch):
     assert "\U000f0000" in page.extract_text()
 
 
-def test_any_name_of_the_document_serves(tmp_path):
-    document = tmp_path / "a\"b'c&<d>.qmd"
-    document.write_text("---\ntitle:\n---\n\n```{python}\nprint(6 * 7)\n```\n")
+def test_any_name_of_the_document_and_its_folder_serves(tmp_path):
+    folder = tmp_path / 'a--b "c" *d* $e$ ü'
+    folder.mkdir()
+    document = folder / "a\"b'c&<d>.qmd"
+    (folder / "x--y.bib").write_text(BIBLIOGRAPHY)
+    head = "---\ntitle:\nbibliography: x--y.bib\n---\n"
+    chunk = "```{python}\nprint(6 * 7)\n```\n"
+    document.write_text(f"{head}\nBy @kingma.\n\n{chunk}")
     build.build(document)
     (page,) = PdfReader(document.with_suffix(".pdf")).pages
     assert "42" in page.extract_text()

@@ -1,9 +1,10 @@
 """`python -m aevb`, and what the console script `aevb` calls.
 
-A Ctrl-C while modules are imported, and a module that Python cannot read,
-are met here.
+A Ctrl-C while modules are imported, a module that Python cannot read, and
+an output that takes no more, as that of `aevb ... | head`, are met here.
 """
 
+import os
 import sys
 
 
@@ -12,7 +13,15 @@ def main() -> None:
     try:
         from aevb import cli
 
-        cli.main()
+        try:
+            cli.main()
+        finally:
+            print(end="", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"aevb: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("aevb: stopped before anything was begun", file=sys.stderr)
         sys.exit(130)

@@ -1,6 +1,7 @@
 """`press report.qmd`: execute and typeset a report."""
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,15 @@ except KeyboardInterrupt:  # these imports take a second or two
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     try:
-        return _run(_parser().parse_args(arguments))
+        try:
+            return _run(_parser().parse_args(arguments))
+        finally:
+            print(end="", flush=True)
+    except OSError as error:  # standard output takes no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"press: {error}", file=sys.stderr)
+        return 2
     except PressError as error:
         print(f"press: {error}", file=sys.stderr)
         return 2

@@ -40,8 +40,12 @@ def convert(
 
     Raises PressError, with the line, at any warning of Pandoc or the filter.
     """
-    head = f"---\n{yaml.safe_dump(meta, allow_unicode=True)}---\n\n"
-    cite = ["--citeproc"] if meta.get("bibliography") else []
+    # paths stand outside the front matter, which is Markdown: `--`, `"`, `*`
+    files = meta.get("bibliography", [])
+    cite = ["--citeproc"] * bool(files)
+    cite += [f"--bibliography={name}" for name in files]
+    words = {k: v for k, v in meta.items() if k != "bibliography"}
+    head = f"---\n{yaml.safe_dump(words, allow_unicode=True)}---\n\n"
     done = subprocess.run(
         [
             pypandoc.get_pandoc_path(),
@@ -72,7 +76,8 @@ def _fault(complaint: str, spliced: Spliced, front: int) -> PressError:
         words = next(filter(None, subject.groups()), "") if subject else ""
         near = [x.place for x in spliced.lines[line : line + 1]]
         place = spliced.find(words) or next(iter(near), None)
-        text = complaint.replace("[WARNING]", "")
+        text = complaint.partition("HasCallStack")[0]
+        text = text.replace("[WARNING]", "")
         text = re.sub(r" at (\S+ )?line \d+ column \d+", "", text)
         message = "Pandoc: " + " ".join(text.split()).rstrip(".:")
     return PressError(f"{place or spliced.name}: {message}.")

@@ -49,6 +49,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "output": (bool, str),
     "fig-pos": (str,),
 }
+_WORDS = {"output": "asis", "fig-pos": "H", "sections": "letters"}
 
 
 class Line(NamedTuple):
@@ -285,8 +286,8 @@ def _check(
         fits = _is_a(value, known[key]) and all(
             _is_a(x, inside) for x in parts
         )
-        if key == "output" and isinstance(value, str):
-            fits = value == "asis"
+        if key in _WORDS and isinstance(value, str):
+            fits = value == _WORDS[key]
         if value is not None and not fits:
             text = str(value)
             short = text if len(text) < 60 else text[:57] + "..."
