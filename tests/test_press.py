@@ -629,6 +629,7 @@ REFUSED = {
         8,
         "the chunk `bad` failed with ZeroDivisionError: division by zero",
     ),
+    "syntax": ("```{python}\n1 +\n```\n", 6, "SyntaxError: invalid syntax\n"),
     "exit": ("```{python}\nquit()\n```\n", 6, "failed with SystemExit"),
     "half a character": (
         "```{python}\nprint('\\ud800')\n```\n",

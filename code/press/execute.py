@@ -246,7 +246,9 @@ def _run(
             r"Cell In\[\d+\],? line (\d+)", plain(error.traceback)
         )
         place = event.line(int(line[1])) if line else event.place
-        reason = f"{error.ename}: {' '.join(str(error.evalue).split())}"
+        # a chunk is no file, though IPython gives it a name
+        said = re.sub(r" \(\d+\.py, line \d+\)$", "", str(error.evalue))
+        reason = f"{error.ename}: {' '.join(said.split())}"
         raise PressError(
             f"{place}: {event.name} failed with "
             f"{reason if error.evalue else f'{error.ename}.'}"
