@@ -1,5 +1,7 @@
 """State on disk: whole or absent, and never unpickled."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -53,3 +55,13 @@ def test_json_is_whole_and_has_no_nan(tmp_path):
         checkpoints.write_json(path, {"value": float("nan")})
     assert path.read_text() == '{\n  "value": 1.5\n}\n'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_read_only_is_named(tmp_path, monkeypatch):
+    def refuse(*_args, **_options):
+        raise OSError(30, "Read-only file system")
+
+    for name in ("write_text", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(UserError, match=r"cannot write .*: Read-only file"):
+        checkpoints.write_text(tmp_path / "page", "text")

@@ -53,7 +53,8 @@ def replacing(path: Path) -> Iterator[Path]:
             "was kept"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or in a folder that is read-only
+            beside.unlink()
 
 
 def _sync_names(folder: Path) -> None:
