@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 
 from aevb.errors import UserError
-from aevb.figures import estimators, latent, likelihood, style
+from aevb.figures import estimators, latent, style
 
 mpl.use("agg")
 
@@ -98,7 +98,7 @@ def test_one_latent_dimension_has_a_line_of_images_and_rows_of_codes():
         (lambda x: latent.reconstructions(x, {"a": x[:3]}), "6 images of 784"),
         (lambda x: latent.reconstructions(x[:0], {}), "there are no images"),
         (lambda x: latent.reconstructions(x[:, :9], {}), r"not \(6, 9\)"),
-        (lambda x: likelihood.samples(x, 4), r"4 images .* not \(6, 784\)"),
+        (lambda x: latent.samples(x, 4), r"4 images .* not \(6, 784\)"),
         (
             lambda x: latent.image_grids([(latent.latent_square(8), x)]),
             "6 images are not one for each of the 64 points",
@@ -256,5 +256,5 @@ def test_importance_sampling():
 
 
 def test_samples_fill_the_page():
-    figure = printed(likelihood.samples(uniform(32, 784), columns=16))
+    figure = printed(latent.samples(uniform(32, 784), columns=16))
     assert figure.axes[0].images[0].get_array().shape == (56, 448)

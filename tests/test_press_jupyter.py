@@ -29,7 +29,7 @@ for name in ("nbformat", "nbclient", "yaml", "pypandoc", "typst", "pypdf"):
     sys.modules[name] = None
 import aevb, press, proofs
 from aevb import evaluation, report, results, runs, studies, torus_vae
-from aevb.figures import estimators, latent, likelihood, torus
+from aevb.figures import estimators, latent, torus
 from press.jupyter import show_markdown
 from proofs import record
 show_markdown()""",

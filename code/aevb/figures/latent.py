@@ -222,6 +222,15 @@ def reconstructions(x: Tensor, rows: Mapping[str, Tensor]) -> Figure:
 
 
 @rc_context(style.RC)
+def samples(images: Tensor, columns: int = 16) -> Figure:
+    """Images (r columns, 784) that a model made, side by side."""
+    height = style.TEXT_WIDTH * (len(images) // columns) / columns
+    figure, axes = style.figure(height)
+    show(axes, tile(images, columns))
+    return figure
+
+
+@rc_context(style.RC)
 def image_grids(
     panels: Sequence[tuple[Grid, Tensor]], titles: Sequence[str] = ()
 ) -> Figure:
