@@ -126,7 +126,6 @@ KL_NONNEGATIVE = Derivation(
     title="The divergence is not negative",
     assumes=(assume("where", q, prior()),),
     lets=(Let(KL(q, prior()), Expectation(log(Ratio(q, prior())), q)),),
-    statement="For any densities $q(z \\mid x)$ and $p(z)$",
     idea="Apply Jensen's inequality to the reciprocal of the fraction.",
     start=-KL(q, prior()),
     steps=(

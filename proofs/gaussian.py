@@ -123,8 +123,9 @@ GRADIENT = Derivation(
     name="gradient",
     title="The gradient passes through the sample",
     kind="thm",
-    statement="Let $\\phi$ be any weight of the encoder, on which $\\mu$,"
-    " $\\sigma > 0$ and $f$ itself may depend. Then",
+    statement="Let $\\phi$ be any weight of the encoder, and let $\\mu$,"
+    " $\\sigma > 0$ and $f$ itself, which may depend on it, be continuously"
+    " differentiable. Then",
     closing="With $\\mu_d$ or $\\sigma_d$ for $\\phi$ these are the gradients"
     " by mean and deviation.",
     assumes=(assume("dominated", Derivative(inside, phi), phi),),

@@ -18,7 +18,6 @@ from aevb.evaluation import (
     importance_sampling,
     log_px_by_mixture,
     log_px_by_quadrature,
-    rate_by_dimension,
 )
 from aevb.models import VAE
 from aevb.objectives import log_normal_pdf
@@ -331,14 +330,6 @@ def test_active_units_counts_dimensions_that_vary():
     mu = torch.randn(1000, 3, generator=seeded())
     mu *= torch.tensor([1.0, 0.2, 0.05])  # variances 1, 0.04, 0.0025
     assert active_units(mu).value == 2
-
-
-def test_rates_of_the_dimensions_sum_to_the_rate():
-    mean, logvar = torch.randn(2, 30, 4, dtype=F64, generator=seeded())
-    normal = torch.distributions.Normal
-    q, p = normal(mean, torch.exp(0.5 * logvar)), normal(0.0, 1.0)
-    expected = torch.distributions.kl_divergence(q, p).mean(dim=0)
-    assert torch.allclose(rate_by_dimension(mean, logvar), expected)
 
 
 def test_the_numbers_depend_on_the_seed_alone(monkeypatch):

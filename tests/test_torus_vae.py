@@ -19,7 +19,6 @@ from aevb.torus_measures import (
     betti_numbers,
     by_offset,
     collisions,
-    decoded_lines,
     farthest_pair,
     farthest_points,
     forms,
@@ -262,8 +261,6 @@ def test_a_short_training_runs_and_learns(latent, frequencies):
         lambda t, x, p, m: figures.reconstruction(x, m.reconstruct(x)),
         lambda t, x, p, m: figures.trajectories(t, {"a": p[:6], "b": p[:1]}),
         lambda t, x, p, m: figures.curves(t, {"a": p[0], "b": p[1]}),
-        lambda t, x, p, m: figures.offsets_along_paths(t, {"a": p, "b": p}),
-        lambda t, x, p, m: figures.latent_grids(t, {"a": decoded_lines(m)}),
         lambda t, x, p, m: figures.codes_by_angle(
             t, x, {"a": m.code(x), "b": m.code(x)}, m.code(x[:9])
         ),

@@ -40,14 +40,13 @@ def bare(node: ast.AST) -> str:
 def library() -> dict[str, tuple[str, Definition]]:
     """The file and the definition of each function, class and method.
 
-    Methods go by `Class.method`. Names that begin with an underscore are
-    left out.
+    Methods go by `Class.method`.
     """
     found: dict[str, tuple[str, Definition]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text("utf-8")
         for node in ast.parse(text).body:
-            if not isinstance(node, Definition) or node.name[0] == "_":
+            if not isinstance(node, Definition):
                 continue
             found[node.name] = text, node
             for inner in node.body:

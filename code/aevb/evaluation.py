@@ -483,12 +483,6 @@ def active_units(mu: Tensor) -> Estimate:
     return Estimate(int(active.sum()), None, len(mu))
 
 
-def rate_by_dimension(mean: Tensor, logvar: Tensor) -> Tensor:
-    """KL to the prior of each latent dimension, mean over images, (L,)."""
-    # with the axes exchanged, its sum over dimensions is one over images
-    return -loss_KL_wo_E({"mean": mean.T, "logvar": logvar.T}) / len(mean)
-
-
 @torch.no_grad()
 def log_px_by_quadrature(
     model: VAE,

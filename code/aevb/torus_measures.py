@@ -356,17 +356,3 @@ def farthest_pair(torus: Torus, pairs: Pairs, among: int = 10) -> int:
     """Which of the first pairs is the farthest apart on the surface."""
     start, end = (x[:among] for x in pairs)
     return int(torus.geodesic_length(start, end).argmax())
-
-
-@torch.no_grad()
-def decoded_lines(model: Any, lines: int = 32, steps: int = 241) -> Tensor:
-    """Decoded lines of the latent grid, (2, lines, steps, 3).
-
-    Family k has coordinate k constant; the other runs over 0.998 of the
-    prior's mass.
-    """
-    still = (torch.arange(lines) + 0.5) / lines
-    moving = torch.linspace(0.001, 0.999, steps)
-    grid = torch.cartesian_prod(still, moving).unflatten(0, (lines, steps))
-    z = model.space.quantile(grid)
-    return torch.stack([model.decode(z), model.decode(z.flip(-1))])

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from multiprocessing import (
     active_children,
     get_context,
@@ -62,7 +63,10 @@ def make(
     with _pool(size) as pool, bars as bar:
         while waiting or making:
             unfinished = {*waiting, *making.values()}
-            ready = [j for j in waiting if unfinished.isdisjoint(needs(j))]
+            # none queues: what becomes ready later may stand before it
+            free = size - len(making)
+            able = (j for j in waiting if unfinished.isdisjoint(needs(j)))
+            ready = list(islice(able, free))
             with _signals_held():
                 making |= {pool.submit(_do, do, j): j for j in ready}
             waiting = [j for j in waiting if j not in ready]

@@ -160,7 +160,7 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
 @rc_context(style.RC)
 def rate_distortion(summary: Mapping[str, Any]) -> Figure:
     """Distortion against rate for several `coeff`, and the course's."""
-    figure, axes = style.figure(2.4)
+    figure, axes = style.figure(2.0)
     points = summary["points"]
     rates = [p["rate"]["value"] for p in points]
     distortions = [p["distortion"]["value"] for p in points]
@@ -203,7 +203,7 @@ def rate_distortion(summary: Mapping[str, Any]) -> Figure:
 @rc_context(style.RC)
 def importance_sampling(summary: Mapping[str, Any]) -> Figure:
     """What S samples leave of -log p(x), against S, by each proposal."""
-    figure, axes = style.figure(2.3)
+    figure, axes = style.figure(1.9)
     for key, marker, label in (
         ("gap", "o-", "samples of the posterior"),
         ("mixture_gap", "s--", "half of them of the prior"),

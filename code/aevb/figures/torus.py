@@ -15,19 +15,19 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import Normalize, to_rgb
+from matplotlib.colors import ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from aevb import geometry
-from aevb.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, RC, figure
+from aevb.figures.style import BLACK, BLUE, GREEN, ORANGE, RC, figure
 from aevb.torus import Torus
 
 VIEWS = ((35, -60), (90, -90))
 """Elevation and azimuth in degrees: from the side and from above."""
-COLOURS = mpl.colormaps["cividis"]
-"""The map of distances from the surface, dark to light; cividis reads the
-same with any colour vision (Nunez et al. 2018)."""
+COLOURS = ListedColormap(mpl.colormaps["plasma_r"](np.linspace(0.2, 1, 256)))
+"""The map of distances from the surface, orange to dark blue, so that what
+lies far from it stands out; its light end would be lost on white."""
 SHADE = to_rgb("#CFDCE6")
 """The colour of a bare surface in full light."""
 
@@ -125,12 +125,11 @@ def exact(torus: Torus, n: int = 72) -> Tensor:
 
 
 def colourbar(
-    fig: Figure, axes: Any, norm: Any, cmap: Any, label: str
+    fig: Figure, axes: Any, norm: Any, cmap: Any, label: str, **style: Any
 ) -> None:
     """One colour scale for all panels."""
-    bar = fig.colorbar(
-        ScalarMappable(norm, cmap), ax=axes, shrink=0.75, aspect=22, pad=0.01
-    )
+    style = {"shrink": 0.75, "aspect": 22, "pad": 0.01, **style}
+    bar = fig.colorbar(ScalarMappable(norm, cmap), ax=axes, **style)
     bar.set_label(label)
 
 
@@ -138,10 +137,11 @@ def colourbar(
 def reconstruction(cloud: Tensor, imgs: Tensor) -> Figure:
     """Original beside reconstruction, from two viewpoints.
 
-    The colour of a reconstructed point is its distance to its source.
+    The colour of a reconstructed point is its distance to its source; the
+    scale ends at the 99th percentile.
     """
     errors = (imgs - cloud).norm(dim=1).numpy()
-    norm = Normalize(0, errors.max())
+    norm = Normalize(0, np.quantile(errors, 0.99))
     fig, axes = figure(3.9, 2, 2)
     for row, view in zip(axes, VIEWS, strict=True):
         styles = {"color": BLUE}, {"c": errors, "cmap": COLOURS, "norm": norm}
@@ -152,7 +152,8 @@ def reconstruction(cloud: Tensor, imgs: Tensor) -> Figure:
             ax.set_axis_off()
     axes[0, 0].set_title("original")
     axes[0, 1].set_title("reconstruction")
-    colourbar(fig, axes, norm, COLOURS, "distance to the source point")
+    label = "distance to the source point"
+    colourbar(fig, axes, norm, COLOURS, label, extend="max")
     return fig
 
 
@@ -196,46 +197,6 @@ def curves(torus: Torus, paths: Mapping[str, Tensor]) -> Figure:
         ax.plot([], [], color=colour, lw=lw, label=title)
     if len(paths) > 1:
         ax.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 0))
-    return fig
-
-
-@mpl.rc_context(RC)
-def offsets_along_paths(torus: Torus, paths: Mapping[str, Tensor]) -> Figure:
-    """Distance from the surface along paths (P, steps, 3), and the median
-    and the largest at each step."""
-    fig, axes = figure(2.3, 1, len(paths), sharey=True, squeeze=False)
-    for ax, (title, lines) in zip(axes[0], paths.items(), strict=True):
-        offsets = torus.distance(lines).abs().clamp(min=1e-6).numpy()
-        share = np.linspace(0, 1, offsets.shape[1])
-        ax.semilogy(
-            share, offsets.T, color=GREY, lw=0.3, alpha=0.4, rasterized=True
-        )
-        ax.semilogy(share, np.median(offsets, 0), color=BLUE, label="median")
-        ax.semilogy(share, offsets.max(0), color=ORANGE, label="largest")
-        ax.set(title=title, xlabel="position along the path", xlim=(0, 1))
-    axes[0, 0].set(ylabel="distance from the surface", ylim=(1e-6, 3))
-    axes[0, -1].legend(loc="upper right", ncols=2)
-    return fig
-
-
-@mpl.rc_context(RC)
-def latent_grids(torus: Torus, grids: Mapping[str, Tensor]) -> Figure:
-    """Decoded lines (2, lines, steps, 3) of constant latent coordinate.
-
-    Family 0 in blue, family 1 in orange; pale where the torus hides them.
-    """
-    fig, axes = figure(2.5, 1, len(grids), squeeze=False)
-    for ax, (title, families) in zip(axes[0], grids.items(), strict=True):
-        for lines, colour in zip(families, (BLUE, ORANGE), strict=True):
-            flat = project(lines, VIEWS[0])[..., :2].numpy()
-            behind = hidden(torus, lines, VIEWS[0]).numpy()
-            for shown, alpha in ((behind, 0.2), (~behind, 1.0)):
-                drawn = np.where(shown[..., None], flat, np.nan)
-                for line in drawn:
-                    ax.plot(*line.T, color=colour, lw=0.6, alpha=alpha)
-        ax.set_aspect("equal")
-        ax.set_axis_off()
-        ax.set_title(title)
     return fig
 
 
