@@ -38,7 +38,7 @@ submit: $(STAMP)  ## check the two files and put them into submission/ under you
 	  --provenance source=$$($(SOURCE)) -- "$$KERBEROS"
 
 test: $(STAMP)  ## run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)  ## check format, style and types
 	@$(BIN)/ruff format --check .

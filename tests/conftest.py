@@ -39,30 +39,6 @@ TESTS = Path(__file__).parent
 PATIENCE = 900  # seconds; far more than is needed, for a busy machine
 
 
-LONGEST = (
-    "slow",
-    "test_live",
-    "test_training",
-    "test_sweep",
-    "test_devices",
-    "test_torus_vae",
-)
-"""Groups that begin first, so that all processes end together."""
-
-
-def pytest_collection_modifyitems(items):
-    """The tests of a file go to one process, unless they name a group."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-    def place(item):
-        name = item.get_closest_marker("xdist_group").args[0]
-        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
-
-    items.sort(key=place)
-
-
 def pytest_collection_finish():
     """What was imported is no garbage: nobody looks through it again."""
     gc.freeze()

@@ -15,8 +15,6 @@ from aevb.errors import UserError
 from conftest import CONTENT
 
 # where torchvision is imported as well, which takes seconds
-pytestmark = pytest.mark.xdist_group("test_mnist_files")
-
 # -- binary images
 
 GREY = torch.arange(256, dtype=torch.uint8)

@@ -14,10 +14,7 @@ from aevb.errors import UserError
 from conftest import PATIENCE, TESTS, group_is_empty, is_gone, until
 from test_training import CPU, Line, fit, weights
 
-pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="needs groups"),
-    pytest.mark.xdist_group("test_training"),
-]
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs groups")
 
 
 def test_ctrl_c_ends_all_workers_and_a_sweep_goes_on(

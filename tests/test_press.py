@@ -19,8 +19,6 @@ from conftest import snapshot
 from press import __main__, build, execute, reader
 from press.errors import PressError
 
-pytestmark = pytest.mark.xdist_group("slow")
-
 CODE = '''\
 """A module of the report's own."""
 

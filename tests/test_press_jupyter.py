@@ -15,8 +15,6 @@ from aevb import results
 from conftest import PATIENCE
 from press import jupyter
 
-pytestmark = pytest.mark.xdist_group("slow")
-
 ROOT = Path(__file__).resolve().parent.parent
 
 # a cell for each thing that the report takes from its packages, where what

@@ -6,8 +6,6 @@ import pytest
 
 from conftest import fits, serious_faults
 
-pytestmark = pytest.mark.xdist_group("slow")
-
 
 @pytest.fixture(scope="module")
 def page(built):
