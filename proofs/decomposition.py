@@ -234,8 +234,8 @@ ELBO_ESTIMATE = Derivation(
     assumes=(assume("finite", expected),),
     statement="Let image $x_i$, with $i$ up to $N$, have the encoder"
     " $\\mathcal{N}(z;\\, \\mu_i, \\operatorname{diag}(\\sigma_i^2))$ and"
-    " $L$ samples $z_{i,j}$ of it. The line of the problem set has the"
-    " expectation",
+    " $L$ samples $z_{i,j}$ of it. The line of the problem set, summed over"
+    " the images, has the expectation",
     closing="These are the bounds of all images. So the second equals sign of"
     " the problem set is an estimate, correct on average; it leaves out"
     " $1 / L$, as $L$ is one there.",

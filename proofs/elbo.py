@@ -69,9 +69,10 @@ JENSEN = Derivation(
     ),
     lets=(average,),
     statement="The density $q(z \\mid x)$ is arbitrary. Then",
-    idea="At every $z$ the logarithm lies below its tangent at the mean, and"
-    " expectations keep the order. This covers an $f$ with zeros: where they"
-    " have probability, the left side is $-\\infty$.",
+    idea="At every $z$ the logarithm lies below its tangent at the mean,"
+    " strictly so where $f$ is not the mean itself, and expectations keep the"
+    " order. This covers an $f$ with zeros: where they have probability, the"
+    " left side is $-\\infty$.",
     start=Expectation(log(f), q),
     steps=(
         Step(
@@ -100,9 +101,11 @@ ELBO = Derivation(
         SUPPORT,
     ),
     lets=(elbo,),
-    idea="Write the evidence as an expectation under $q(z \\mid x)$, for which"
-    " the support condition is needed, and let the logarithm pass inside by"
-    " Jensen's inequality.",
+    idea="Write the evidence, which is finite as a value of a density, as an"
+    " expectation under $q(z \\mid x)$, for which the support condition is"
+    " needed, and let the logarithm pass inside by Jensen's inequality. Its"
+    " equality means that the fraction is constant: $q(z \\mid x)$ is then"
+    " proportional to $p(x, z)$, so it is the posterior.",
     start=log(evidence()),
     steps=(
         Step(log(Over(joint(), z)), "marginal density"),
@@ -126,7 +129,9 @@ KL_NONNEGATIVE = Derivation(
     title="The divergence is not negative",
     assumes=(assume("where", q, prior()),),
     lets=(Let(KL(q, prior()), Expectation(log(Ratio(q, prior())), q)),),
-    idea="Apply Jensen's inequality to the reciprocal of the fraction.",
+    idea="Apply Jensen's inequality to the reciprocal of the fraction. Its"
+    " equality means that this is constant, and so one, as both are"
+    " densities.",
     start=-KL(q, prior()),
     steps=(
         Step(Expectation(log(Ratio(prior(), q)), q), "reciprocal, linearity"),

@@ -125,9 +125,10 @@ GRADIENT = Derivation(
     kind="thm",
     statement="Let $\\phi$ be any weight of the encoder, and let $\\mu$,"
     " $\\sigma > 0$ and $f$ itself, which may depend on it, be continuously"
-    " differentiable. Then",
-    closing="With $\\mu_d$ or $\\sigma_d$ for $\\phi$ these are the gradients"
-    " by mean and deviation.",
+    " differentiable, and the expectation finite. Then",
+    closing="where $\\partial_\\phi f$ is the derivative at a fixed first"
+    " argument. With $\\mu_d$ or $\\sigma_d$ for $\\phi$ these are the"
+    " gradients by mean and deviation.",
     assumes=(assume("dominated", Derivative(inside, phi), phi),),
     idea="The density of $\\epsilon$ does not depend on the weight, so the"
     " derivative passes inside; there it meets $f$ by way of $z$ and, in the"

@@ -190,7 +190,7 @@ def _logarithm(e: Any, a: Argument, under: Any) -> Expr | None:
 
 
 @rule("reciprocal", log, "The logarithm of a reciprocal has the opposite sign,"
-      " in [0, oo] too.")  # fmt: skip
+      " in $[0, \\infty]$ too.")  # fmt: skip
 def _reciprocal(e: Any, a: Argument, under: Any) -> Expr | None:
     quotient = e.args[0].as_numer_denom()[1] != 1
     return -log(1 / e.args[0]) if quotient else None
@@ -277,8 +277,8 @@ def _turned(angle: Expr) -> Expr:
     return Add(*(t for t in terms(angle) if not (t / (2 * pi)).is_integer))
 
 
-@rule("reparameterisation", Expectation, "Under a normal density z may be"
-      " drawn as mu + sigma epsilon.", "reparameterisation")  # fmt: skip
+@rule("reparameterisation", Expectation, "Under a normal density z may"
+      " be $\\mu + \\sigma \\epsilon$.", "reparameterisation")  # fmt: skip
 def _reparameterise(e: Any, a: Argument, under: Any) -> Expr | None:
     body, density, v = e.args
     if density.args[1:] == (0, 1):
@@ -428,7 +428,7 @@ def _fubini(e: Any, a: Argument, under: Any) -> Expr | None:
 
 
 @rule("polar coordinates", Integral, "In the plane the area element is"
-      " r dr dphi.")  # fmt: skip
+      " $r \\, dr \\, d\\phi$.")  # fmt: skip
 def _polar(e: Any, a: Argument, under: Any) -> Expr | None:
     if [ends for _, *ends in e.limits] != [[-oo, oo], [-oo, oo]]:
         return None

@@ -199,7 +199,7 @@ STUDIES: dict[str, Study] = {
             "ema": 0.99,
         },
         {**BRIEF, "test_size": 100},
-        cost=24.0,
+        cost=46.0,
     ),
     "comparison": Study(
         "aevb.studies:comparison",

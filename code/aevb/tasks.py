@@ -96,8 +96,10 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
 
 
 class VAETask(Task):
-    """VAE on binary images: a fresh Bernoulli draw at each use to train, of
-    images some of which may be deformed; one fixed draw to test."""
+    """VAE on binary images, drawn afresh at each use in training.
+
+    Some of these may be deformed. The test images are drawn once.
+    """
 
     def __init__(self, config: VAEConfig) -> None:
         self.config = config

@@ -214,8 +214,10 @@ class Trainer:
 
     @torch.no_grad()
     def move_average(self) -> None:
-        """One step of the average; short at first, so that nothing is left
-        of the initial weights."""
+        """One step of the average of the weights.
+
+        It is short at first, so that nothing is left of the initial ones.
+        """
         decay = min(self.config.ema, self.step / (9 + self.step))
         averages: list[Tensor] = list(self.result.parameters())
         weights: list[Tensor] = list(self.model.parameters())
@@ -255,8 +257,9 @@ class Trainer:
         return means
 
     def check(self, kept: str) -> None:
-        """Stop if a loss was not finite, or a weight is not, or what an
-        optimizer keeps of the gradients, which would move no weight again.
+        """Stop if a loss, a weight or an optimizer's state is not finite.
+
+        With such a state no weight would move again.
 
         Raises:
             UserError: names the settings, what was `kept`, and the step of

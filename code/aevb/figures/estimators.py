@@ -46,7 +46,7 @@ def kl_check(
         values: its draws, (S,) for each model.
     """
     figure, panels = style.figure(
-        3.2, 2, len(values), sharex=True, squeeze=False
+        2.8, 2, len(values), sharex=True, squeeze=False
     )
     for column, (name, draws) in enumerate(values.items()):
         exact = summary[name]["analytical"]

@@ -221,7 +221,7 @@ def codes_by_angle(
             ax.set(aspect="equal", title=title)
         row[0].set(xlabel="$z_1$", ylabel="$z_2$")
         row[-1].set(xlabel="$\\theta_1$", ylabel="$\\theta_2$")
-        row[0].plot(*torn.T, "o", color="#00c853", ms=1.2, rasterized=True)
+        row[0].plot(*torn.T, "o", color="#00c853", ms=0.9, rasterized=True)
         bar = fig.colorbar(shown, ax=row, shrink=0.8, aspect=18, pad=0.01)
         bar.set_label(f"angle about the {name}")
         bar.set_ticks([-np.pi, 0, np.pi], labels=["$-\\pi$", "0", "$\\pi$"])
