@@ -39,6 +39,7 @@ RC: Any = {
     "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER]),
     "lines.linewidth": 1.2,
     "legend.frameon": False,
+    "figure.constrained_layout.wspace": 0.04,
     "grid.linewidth": 0.4,
     "grid.color": "#DDDDDD",
     "savefig.dpi": 200,
