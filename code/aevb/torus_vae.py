@@ -13,10 +13,8 @@ toroidal decoder sees the cosine and the sine of each angle; R and r it must
 learn.
 
 The noise s is NOISE_SHARE of the batch's root mean squared error, never below
-`noise_min`: training starts hot and cools as the model learns. With the whole
-error for s, its maximum-likelihood value, a code that ignores x is
-stationary. Once the error is small, s = noise_min, and the loss is minus an
-ELBO with that fixed s.
+`noise_min`: training starts hot and cools as the model learns. Once the error
+is small, s = noise_min, and the loss is minus an ELBO with that fixed s.
 
 A start by chance can leave a fold in the code, which no small step removes:
 the loss has local minima of the wrong topology. So `trials` short trainings
