@@ -189,7 +189,7 @@ STUDIES: dict[str, Study] = {
         "aevb.studies:rate_distortion",
         (),
         {
-            "coeffs": (0.25, 0.5, 1.0, 2.0, 8.0),
+            "coeffs": (0.5, 1.0, 2.0, 8.0),
             "course_coeff": 1e-3,
             "test_size": 2000,
             "samples": 5,
@@ -199,7 +199,7 @@ STUDIES: dict[str, Study] = {
             "ema": 0.99,
         },
         {**BRIEF, "test_size": 100},
-        cost=46.0,
+        cost=40.0,
     ),
     "comparison": Study(
         "aevb.studies:comparison",
