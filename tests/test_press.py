@@ -391,6 +391,15 @@ def test_a_long_listing_breaks_before_a_definition(tmp_path):
     assert sum(t.count(method) for t in texts) == 81
 
 
+def test_a_listing_is_never_cut_inside_a_signature(tmp_path):
+    parameters = "".join(f"        p{k}: int,\n" for k in range(8))
+    head = f"class A:\n    def f(\n{parameters}    ) -> None:\n"
+    listing = "```python\n" + head + "        x = 1\n" * 30 + "```\n\n"
+    lines = "".join("line\n\n" * n + listing for n in range(20, 32))
+    texts = text_of_pages(tmp_path, lines)
+    assert sum(t.count(" ".join(head.split())) for t in texts) == 12
+
+
 def test_the_running_head_names_the_chapter_of_the_first_lines(tmp_path):
     long = "line\n\n" * 60
     texts = text_of_pages(tmp_path, f"# One\n\n{long}# Two\n\n{long}")

@@ -60,3 +60,13 @@ def test_redirected_a_line_tells_of_each_job_that_is_done(capsys):
         "a is done, 1 of 2 left",
         "b is done, 0 of 2 left",
     ]
+
+
+def test_what_becomes_ready_is_done_before_what_stands_behind_it(capsys):
+    def needs(job):
+        return [("run", "a")] if job[0] == "study" else []
+
+    jobs = [("run", "a"), ("study", "s"), ("run", "b")]
+    workers.make(jobs, nothing, needs, 1)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["a", "s", "b"]

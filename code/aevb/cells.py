@@ -40,7 +40,8 @@ def bare(node: ast.AST) -> str:
 def library() -> dict[str, tuple[str, Definition]]:
     """The file and the definition of each function, class and method.
 
-    Methods go by `Class.method`.
+    Methods go by `Class.method`. Of a name that two files define it is the
+    last one's, and a cell that shows the other differs.
     """
     found: dict[str, tuple[str, Definition]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
