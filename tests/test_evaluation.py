@@ -137,6 +137,13 @@ def test_quadrature_gives_probabilities_that_sum_to_one(latents):
     assert abs(log_px.exp().sum() - 1) < 1e-10
 
 
+def test_quadrature_takes_a_decoder_that_does_not_end_in_a_linear_layer():
+    model, x = small_vae(1), every_image()
+    plain = log_px_by_quadrature(model, x, 0.25)
+    model.decoder = torch.nn.Sequential(model.decoder)
+    torch.testing.assert_close(log_px_by_quadrature(model, x, 0.25), plain)
+
+
 @pytest.mark.usefixtures("cheap")
 @pytest.mark.parametrize("latents", [1, 2])
 def test_importance_sampling_agrees_with_quadrature(latents):

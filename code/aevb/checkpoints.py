@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # PyTorch takes seconds; text and JSON do not need it
     from torch import Tensor
 
 _TENSOR = "__tensor__"
+READ_FAULTS = (
+    *(SafetensorError, OSError, KeyError, TypeError, ValueError),
+    RuntimeError,  # PyTorch's, where a file is shorter than its header says
+)
 
 
 @contextmanager
@@ -136,7 +140,7 @@ def load(path: Path) -> Any:
             tensors = {name: file.get_tensor(name).clone() for name in names}
         if metadata["sha256"] != digest(metadata["tree"], tensors):
             raise ValueError("its digest is another")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
+    except READ_FAULTS as e:
         raise Damaged(f"{path} is damaged ({e}); delete it") from e
 
     def fill(node: Any) -> Any:

@@ -27,7 +27,7 @@ from itertools import repeat
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aevb.errors import UserError
 from aevb.models import VAE
@@ -516,12 +516,17 @@ def log_px_by_quadrature(
     grid = grid.reshape(-1, model.z_size)
     log_sum = x.new_full((len(x),), -math.inf)
     zero, black = x.new_zeros(()), x.new_zeros(x.shape[1:])
-    # logits W h + c: the inner products x W h are as long as h, not as x
-    last: Any = model.decoder[-1]
-    projected, offset = x @ last.weight, x @ last.bias
+    inner: Any = model.decoder
+    last: Any = nn.Identity()
+    projected, offset = x, x.new_zeros(())
+    ends = inner[-1] if isinstance(inner, nn.Sequential) else None
+    if isinstance(ends, nn.Linear) and ends.bias is not None:
+        # logits W h + c: the inner products x W h are as long as h, not as x
+        inner, last = inner[:-1], ends
+        projected, offset = x @ last.weight, x @ last.bias
     with Progress("integrate", len(grid)) as bar:
         for z in grid.split(GRID):
-            h = model.decoder[:-1](z)  # (G, H)
+            h = inner(z)  # (G, H)
             log_pz = log_normal_pdf(z, zero, zero)
             constant = log_pz + bernoulli_log_likelihood(last(h), black)
             log_pxz = torch.addmm(constant, projected, h.T)  # (N, G)
