@@ -144,34 +144,30 @@ class Page:
         models: Mapping[str, Any],
         images: Tensor,
         labels: Tensor,
-        codes: Mapping[str, Tensor] | None = None,
         still: "Figure | None" = None,
         alt: str = "",
     ) -> None:
         """The latent plane of one or more models, switched in place.
 
         Args:
-            models: a name for each `AE` or `VAE` of two latent dimensions,
-                or anything with such a `decoder`.
+            models: a name for each `AE` or `VAE` of two latent dimensions.
             images: grey test images (N, 784), uint8.
             labels: their digits, (N,).
-            codes: their codes, (N, 2), of models that have no encoder.
             still: what stands here where scripts are off; `alt` says what
                 it shows.
 
         Raises:
             UserError: a model has not two latent dimensions.
         """
-        given = codes or {}
         entries, parts = [], []
         for name, model in models.items():
-            z = given[name] if name in given else codes_of(model, images)
+            z = codes_of(model, images)
             decoder, script = self._network(model.decoder, around(z))
             parts.append(script)
             entries.append(
                 {
                     "name": name,
-                    "prior": name in given or isinstance(model, VAE),
+                    "prior": isinstance(model, VAE),
                     "decoder": decoder,
                     "codes": packed(z.numpy().astype("<f4")),
                 }
@@ -259,11 +255,13 @@ class Page:
         text = json_text(value)
         name = "live-" + hashlib.sha256(text.encode()).hexdigest()[:12]
         script = f'<script type="application/json" id="{name}">{text}</script>'
-        return name, "" if name in self.printed else self._once(name, script)
+        return name, self._once(name, script)
 
     def _once(self, name: str, text: str) -> str:
+        """The text the first time, nothing after it."""
+        found = "" if name in self.printed else text
         self.printed.add(name)
-        return text
+        return found
 
     def _print(
         self,
@@ -278,7 +276,7 @@ class Page:
         number = self.figures[kind]
         name = f"live-{kind}" if number == 1 else f"live-{kind}-{number}"
         lines = [
-            "" if "script" in self.printed else self._once("script", script()),
+            self._once("script", script()),
             *parts,
             f'<figure class="live" id="{name}" data-live="{kind}"'
             f"{'' if shown else ' hidden'}>",
