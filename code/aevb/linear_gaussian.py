@@ -34,9 +34,8 @@ class LinearGaussian:
 
     def log_evidence(self, x: float) -> Tensor:
         """log p(x) in nats, 0-d."""
-        return Normal(0.0, math.hypot(self.w, self.s)).log_prob(
-            torch.tensor(x)
-        )
+        evidence = Normal(0.0, math.hypot(self.w, self.s))
+        return evidence.log_prob(torch.tensor(x))
 
     def posterior(self, x: float) -> Normal:
         """p(z | x), of batch shape ()."""
