@@ -175,12 +175,10 @@ def _setting(value: Any) -> str:
 # ---- the rows of the report's tables
 
 
-def three(
-    metrics: Mapping[str, Any], name: str, digits: int = 4
-) -> list["Markdown"]:
+def three(metrics: Mapping[str, Any], name: str) -> list["Markdown"]:
     """Mean, 95th percentile and maximum of a measure, for a table."""
     found = (metrics[f"{name}_{k}"].value for k in ("mean", "p95", "max"))
-    return [number(value, digits) for value in found]
+    return [number(value, 4) for value in found]
 
 
 def column(rows: Iterable[Row], key: str, **where: Any) -> list[Any]:

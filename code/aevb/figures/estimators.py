@@ -64,8 +64,9 @@ def kl_check(
         above.axhline(exact, color=style.ORANGE, ls="--", label="analytical")
         above.set(xscale="log", title=MODELS[name])
         above.grid(axis="y")
-        off, expected = abs(means - exact), draws.std().item() / np.sqrt(k)
-        below.loglog(k, off, color=style.BLACK, label="|difference|")
+        found = abs(means - exact)
+        expected = draws.std().item() / np.sqrt(k)
+        below.loglog(k, found, color=style.BLACK, label="|difference|")
         below.loglog(
             k, expected, color=style.GREEN, ls="--", label=r"$s/\sqrt{S}$"
         )

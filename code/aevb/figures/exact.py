@@ -101,9 +101,9 @@ def _density(axes: Axes, coordinates: Tensor, density: Tensor) -> None:
 def _ellipses(axes: Axes, name: str, q: Tensor) -> None:
     """The lines at one and at two deviations of a normal, (2, 2)."""
     colour, line, _ = NORMALS[name]
-    mean, deviation = q[0].tolist(), torch.exp(0.5 * q[1])
+    mean: Any = q[0].tolist()
     for n in (1, 2):
-        size = (2 * n * deviation).tolist()
+        size = (2 * n * torch.exp(0.5 * q[1])).tolist()
         axes.add_patch(
             Ellipse(mean, *size, fill=False, color=colour, ls=line, lw=0.9)
         )

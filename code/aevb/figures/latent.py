@@ -46,9 +46,9 @@ def _product(title: str, axis: Tensor, dims: int) -> Grid:
     return Grid(title, points, axis.tolist())
 
 
-def latent_square(n: int = 8, half: float = 2.0, dims: int = 2) -> Grid:
+def latent_square(n: int = 8, dims: int = 2) -> Grid:
     """The course's grid: n even steps along each side of [-2, 2]^2."""
-    return _product("even steps", torch.linspace(-half, half, n), dims)
+    return _product("even steps", torch.linspace(-2, 2, n), dims)
 
 
 def latent_quantiles(n: int = 8, dims: int = 2) -> Grid:
@@ -271,10 +271,8 @@ def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
 
 
 @rc_context(style.RC)
-def latent_planes(
-    codes: Mapping[str, Tensor], labels: Tensor, half: float = 2.0
-) -> Figure:
-    """Codes coloured by digit, with the square [-half, half]^2.
+def latent_planes(codes: Mapping[str, Tensor], labels: Tensor) -> Figure:
+    """Codes coloured by digit, with the course's square [-2, 2]^2.
 
     Each digit stands at the median of its codes; the axes leave out the
     outermost 1% of the codes. One latent dimension is drawn along a line,
@@ -287,10 +285,9 @@ def latent_planes(
     figure, panels = style.figure(2.9, 1, len(codes), squeeze=False)
     for axes, (title, z) in zip(panels[0], codes.items(), strict=True):
         plane(axes, z, labels)
-        corner, sides = (-half, -half), (2 * half, 2 * half)
-        if z.shape[1] == 1:
-            corner, sides = (-half, -0.5), (2 * half, 10.0)
-        axes.add_patch(Rectangle(corner, *sides, fill=False, linewidth=1))
+        low, high = (-0.5, 9.5) if z.shape[1] == 1 else (-2, 2)
+        square = Rectangle((-2, low), 4, high - low, fill=False, linewidth=1)
+        axes.add_patch(square)
         axes.set_title(title)
     return figure
 
@@ -304,8 +301,10 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
     if line:  # spread within a digit's row, so that codes are told apart
         spread = 0.8 * (torch.arange(len(z)) % 97 / 96 - 0.5)
         z = torch.cat([z, (digits + spread).unsqueeze(1)], dim=1)
+    first, second = z.numpy().T  # of a tensor each number would be looked at
     axes.scatter(
-        *z.numpy().T,  # of a tensor each number would be looked at
+        first,
+        second,
         s=1.5,
         c=np.array(style.DIGITS)[digits.numpy()],
         alpha=0.5,

@@ -64,9 +64,7 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
 
 
 @rc_context(style.RC)
-def reparameterisation(
-    model: LinearGaussian, x: float, q: Normal, draws: int = 100_000
-) -> Figure:
+def reparameterisation(model: LinearGaussian, x: float, q: Normal) -> Figure:
     """Where a gradient can pass, and the spread of two estimates of it.
 
     Left, middle: the sample as a random node, and as a function of noise.
@@ -78,7 +76,7 @@ def reparameterisation(
     )
     _graph(blocked, False)
     _graph(passing, True)
-    found = model.gradients(x, q, draws)
+    found = model.gradients(x, q, 100_000)
     edges = np.linspace(-12, 22, 103)
     for name, label, colour in (
         ("score", "score function", style.ORANGE),
@@ -145,8 +143,8 @@ def _graph(axes: Axes, passing: bool) -> None:
 
 def _arrow(axes: Axes, start: Any, end: Any, **look: Any) -> None:
     """An arrow between two nodes; `look` changes its line."""
-    way = {"arrowstyle": "-|>", "color": style.BLACK}
-    way |= {"shrinkA": 12, "shrinkB": 12, **look}
+    way: Any = {"arrowstyle": "-|>", "color": style.BLACK, **look}
+    way |= {"shrinkA": 12, "shrinkB": 12}
     axes.annotate("", end, start, arrowprops=way)
 
 

@@ -99,7 +99,7 @@ def pack(
         if values.ndim == 2:
             rows, values = rounded(values, seen.get(weight))
             integers.append(rows.flatten())
-        floats.append(values)
+        floats.append(values)  # of a matrix, the steps of its rows
     whole = np.concatenate([i.numpy() for i in integers]).astype("<i2")
     folded = (whole << 1) ^ (whole >> 15)
     planes = folded.view(np.uint8).reshape(-1, 2).T
