@@ -37,7 +37,7 @@ SHOWN = (
 Row = dict[str, Any]
 
 
-def sweep(points: Sequence[Point], asked: Sweep) -> list[Row]:
+def sweep(points: Sequence[Point], asked: Sweep) -> None:
     """Train what is not trained yet, and write the table.
 
     Raises:
@@ -56,7 +56,6 @@ def sweep(points: Sequence[Point], asked: Sweep) -> list[Row]:
     if faults:
         told = "; ".join(f"{line}: {why}" for line, why in faults.items())
         raise UserError(f"{len(faults)} of {len(points)} runs failed: {told}")
-    return rows
 
 
 def make(
