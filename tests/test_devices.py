@@ -60,7 +60,7 @@ def of_rank(name, settings, address, rank):
     torch.set_num_threads(1)
     config = profiles.configure(name, **settings)[1]
     try:
-        found = split.run(name, config, 2, address, rank, rank)
+        found = split.run(name, config, 2, address, rank)
     except UserError as error:
         return str(error)
     return "" if found is None else found.key

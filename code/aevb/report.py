@@ -151,19 +151,17 @@ def _described(config: Any) -> dict[str, str]:
     """The settings that are in force, in words."""
     used = config.model_dump(exclude=UNSEEN | set(config.judged_by))
     kept = {"coeff", "seed", "deformed"}  # 0 says something of them
-    idle = [k for k, v in used.items() if not v and k not in kept]
-    if used.get("optimizer") == "adamw":
-        idle.append("muon_rms")
+    used = {k: v for k, v in used.items() if v or k in kept}
+    if used["optimizer"] == "adamw":
+        del used["muon_rms"]
     if used.get("trials") == 1:
-        idle.append("trial_epochs")
-    for name in idle:
-        del used[name]
+        del used["trial_epochs"]
     warmup = used.pop("warmup", 0)
     shown = {k: _setting(v) for k, v in used.items()}
     shown["lr"] += f", warm-up {warmup:.0%} of the steps, then half a cosine"
     if "ema" in shown:
         shown["ema"] += " a step, the average of the weights"
-    if shown.get("optimizer") == "muon":
+    if shown["optimizer"] == "muon":
         shown["optimizer"] = "Muon for residual blocks, AdamW for the rest"
     return shown
 
@@ -177,12 +175,10 @@ def _setting(value: Any) -> str:
 # ---- the rows of the report's tables
 
 
-def three(
-    metrics: Mapping[str, Any], name: str, digits: int = 4
-) -> list["Markdown"]:
+def three(metrics: Mapping[str, Any], name: str) -> list["Markdown"]:
     """Mean, 95th percentile and maximum of a measure, for a table."""
     found = (metrics[f"{name}_{k}"].value for k in ("mean", "p95", "max"))
-    return [number(value, digits) for value in found]
+    return [number(value, 4) for value in found]
 
 
 def column(rows: Iterable[Row], key: str, **where: Any) -> list[Any]:
@@ -203,4 +199,4 @@ def ranged(values: Sequence[float], digits: int = 4) -> "Markdown":
 
 def worst(rows: Iterable[Row], key: str) -> float:
     """The largest value of a column."""
-    return max(row[key] for row in rows)
+    return max(column(rows, key))

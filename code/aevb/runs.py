@@ -37,17 +37,14 @@ from aevb.training import History
 
 PACKAGE = Path(__file__).parent
 KEPT = "finished.safetensors"
-NO_NUMBERS = frozenset(
-    f"aevb.{name}"
-    for name in (
-        "checkpoints",
-        "errors",
-        "locks",
-        "mnist_files",
-        "progress",
-        "settings",
-    )
-)
+NO_NUMBERS = {
+    "aevb.checkpoints",
+    "aevb.errors",
+    "aevb.locks",
+    "aevb.mnist_files",
+    "aevb.progress",
+    "aevb.settings",
+}
 """Modules on whose code no number depends; the values of settings do
 enter the key."""
 NOT_TRAINING = NO_NUMBERS | {
@@ -74,13 +71,14 @@ class Run:
     history: History = field(repr=False)
     metrics: Metrics
     seconds: float
+    folder: Path = field(repr=False)
 
     def __str__(self) -> str:
-        """What came of it: a line, then a line for each number."""
+        """What came of it: a line, a line for each number, and the key."""
         epochs = self.config.epochs
         head = f"{self.name}: {epochs} epochs in {self.seconds:.0f} s"
-        lines = [f"  {k:24} {v}" for k, v in self.metrics.items()]
-        return "\n".join([head, *lines])
+        rows = {**self.metrics, "key": self.key}
+        return "\n".join([head, *(f"  {k:24} {v}" for k, v in rows.items())])
 
     @cached_property
     def model(self) -> Any:
@@ -88,11 +86,6 @@ class Run:
         model = self.task.model().to(self.device)
         model.load_state_dict(self.weights)
         return model.eval()
-
-    @property
-    def folder(self) -> Path:
-        """Where it is kept."""
-        return profiles.runs_folder() / f"{self.name}-{self.key}"
 
     @property
     def failure(self) -> str | None:
@@ -111,14 +104,10 @@ class _Place:
     config: Config
     device: torch.device
 
-    @property
-    def module(self) -> str:
-        return self.source.partition(":")[0]
-
     @cached_property
     def key(self) -> str:
         arithmetic = training.product_type(self.device, self.config.precision)
-        code = sources(self.module, NOT_TRAINING)
+        code = sources(self.source, NOT_TRAINING)
         data = [f.sha256 for f in FILES.values()] if "aevb.data" in code else 0
         used = self.config.model_dump(exclude={"device", "precision"})
         for name in self.config.judged_by:
@@ -129,11 +118,15 @@ class _Place:
     def judged(self) -> str:
         """The key of the metrics."""
         used = {k: getattr(self.config, k) for k in self.config.judged_by}
-        return _digest(used, sources(self.module, NO_NUMBERS))
+        return _digest(used, sources(self.source, NO_NUMBERS))
 
     @property
     def folder(self) -> Path:
         return profiles.runs_folder() / f"{self.name}-{self.key}"
+
+    @property
+    def task(self) -> Any:
+        return profiles.configure(self.name)[0].task(self.config)
 
 
 def run(name: str, fit: Fit | None = None, **overrides: Any) -> Run:
@@ -233,7 +226,7 @@ def _place(name: str, **overrides: Any) -> _Place:
 def _study_path(name: str) -> Path:
     entry, settings = profiles.measured(name)
     keys = [_place(n).key for n in entry.runs]
-    code = sources(entry.source.partition(":")[0], NO_NUMBERS)
+    code = sources(entry.source, NO_NUMBERS)
     folder = f"study-{name}-{_digest(settings, keys, code)}"
     return profiles.runs_folder() / folder / KEPT
 
@@ -243,10 +236,11 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def sources(module: str, without: Set[str]) -> dict[str, str]:
-    """Digest of each module of aevb that this one uses, and its own."""
+def sources(source: str, without: Set[str]) -> dict[str, str]:
+    """Digest of the module of a "module:name", and of each of aevb that it
+    uses."""
     found: dict[str, str] = {}
-    waiting = [module]
+    waiting = [source.partition(":")[0]]
     while waiting:
         name = waiting.pop()
         path = _file(name)
@@ -353,24 +347,20 @@ def _run_of(place: _Place, state: Mapping[str, Any]) -> Run:
         name=place.name,
         key=place.key,
         config=place.config,
-        task=_task(place),
+        task=place.task,
         device=place.device,
         weights=state["weights"],
         history=state["history"],
         metrics={k: Estimate(**v) for k, v in state["metrics"].items()},
         seconds=state["seconds"],
+        folder=place.folder,
     )
-
-
-def _task(place: _Place) -> Any:
-    experiment = profiles.configure(place.name)[0]
-    return experiment.task(place.config)
 
 
 def _made(place: _Place, fit: Fit | None) -> Run:
     """Train and evaluate, as far as neither is done, and keep it."""
     path = place.folder / KEPT
-    task = _task(place)
+    task = place.task
     state = _loaded(path, "training again") or _trained(place, task, fit)
     model = task.model().to(place.device)
     model.load_state_dict(state["weights"])
@@ -402,11 +392,10 @@ def _trained(place: _Place, task: Any, fit: Fit | None) -> dict[str, Any]:
             "precision=auto is faster"
         )
     try:
-        found = fit(task, place.device, place.folder)
+        model, history, seconds = fit(task, place.device, place.folder)
     except Damaged:
         _set_aside(checkpoint, "training from the start")
-        found = fit(task, place.device, place.folder)
-    model, history, seconds = found
+        model, history, seconds = fit(task, place.device, place.folder)
     state = {
         "weights": model.state_dict(),
         "history": history,

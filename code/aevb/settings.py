@@ -18,9 +18,8 @@ from pydantic import (
 
 from aevb.errors import UserError
 
-Rate = Annotated[
-    float, Field(gt=0, le=1e30)
-]  # beyond, a step overflows float32
+# beyond, a step overflows float32
+Rate = Annotated[float, Field(gt=0, le=1e30)]
 Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Width = Annotated[int, Field(gt=0, strict=True)]

@@ -22,8 +22,8 @@ before any optimizer's step (Muon's included), is simpler and does the same.
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,7 +123,7 @@ def fit(
 
 
 def run(
-    name: str, config: Config, size: int, address: str, rank: int, local: int
+    name: str, config: Config, size: int, address: str, rank: int
 ) -> runs.Run | None:
     """The run, in the first process, which alone writes; None in others.
 
@@ -131,14 +131,16 @@ def run(
         name, config: of the experiment.
         size: the number of processes.
         address: where they meet, as `init_process_group` takes it.
-        rank: of this process among all, and `local`: on its machine.
+        rank: of this process among all.
 
     Raises:
         UserError: there are too few devices; another process has ended;
             those of `runs.run`.
     """
     device = training.resolve_device(config.device)
+    # torchrun says what belongs to this machine; without it, all does
     here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    local = int(os.environ.get("LOCAL_RANK", rank))
     backend = "gloo"
     if device.type == "mps":
         raise UserError("devices: Apple's GPU is one; add --device cpu")
@@ -150,15 +152,6 @@ def run(
             )
         torch.cuda.set_device(local)
         backend = "cpu:gloo,cuda:nccl"
-    with _group(backend, address, rank, size):
-        if rank == 0:
-            return _lead(name, config)
-        _follow(name, config, device)
-        return None
-
-
-@contextmanager
-def _group(backend: str, address: str, rank: int, size: int) -> Iterator[None]:
     _talk(
         dist.init_process_group,
         backend,
@@ -168,7 +161,10 @@ def _group(backend: str, address: str, rank: int, size: int) -> Iterator[None]:
         timeout=WAIT,
     )
     try:
-        yield
+        if rank == 0:
+            return _lead(name, config)
+        _follow(name, config, device)
+        return None
     finally:
         dist.destroy_process_group()
 
@@ -200,11 +196,9 @@ def _follow(name: str, config: Config, device: torch.device) -> None:
             folder = Path(own)
             if kept:
                 (folder / "checkpoint.safetensors").write_bytes(kept)
-            try:
+            with suppress(Damaged):  # there as here; it begins again
                 fit(task, device, folder)
                 return
-            except Damaged:  # there as here; it begins again
-                continue
 
 
 def _tell(content: bytes | None) -> bytes | None:

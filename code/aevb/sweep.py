@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -24,9 +24,6 @@ from aevb.figures.sweep import NUMBERS, sweep_figure
 from aevb.grid import Point, Sweep
 from aevb.progress import Progress
 from aevb.runs import Run
-
-if TYPE_CHECKING:
-    from aevb.workers import Job
 
 SHOWN = (
     "test_elbo",
@@ -40,7 +37,7 @@ SHOWN = (
 Row = dict[str, Any]
 
 
-def sweep(points: Sequence[Point], asked: Sweep) -> list[Row]:
+def sweep(points: Sequence[Point], asked: Sweep) -> None:
     """Train what is not trained yet, and write the table.
 
     Raises:
@@ -59,7 +56,6 @@ def sweep(points: Sequence[Point], asked: Sweep) -> list[Row]:
     if faults:
         told = "; ".join(f"{line}: {why}" for line, why in faults.items())
         raise UserError(f"{len(faults)} of {len(points)} runs failed: {told}")
-    return rows
 
 
 def make(
@@ -67,22 +63,17 @@ def make(
 ) -> tuple[dict[Point, Run], dict[str, str]]:
     """The finished runs, and the faults of those that failed."""
     asked = asked or Sweep()
-    absent = [p for p in points if _finished(p) is None]
+    kept = [runs.finished(p.name, **dict(p.settings)) for p in points]
+    absent = [p for p, run in zip(points, kept, strict=True) if run is None]
     faults: dict[str, str] = {}
     if absent:
-        lines = [p.line for p in absent]
         print(f"{len(points)} runs, {len(absent)} to train", file=sys.stderr)
-        faults = (
-            _at_once(absent)
-            if asked.engine == "local"
-            else _submitted(lines, asked)
-        )
+        if asked.engine == "local":
+            faults = _at_once(absent)
+        else:
+            faults = _submitted([p.line for p in absent], asked)
     good = [p for p in points if p.line not in faults]
     return {p: runs.run(p.name, **dict(p.settings)) for p in good}, faults
-
-
-def _finished(point: Point) -> Run | None:
-    return runs.finished(point.name, **dict(point.settings))
 
 
 # ---- engines
@@ -99,7 +90,7 @@ def _at_once(points: Sequence[Point]) -> dict[str, str]:
     return {line: str(fault) for (_, line), fault in made.items()}
 
 
-def do(job: "Job") -> None:
+def do(job: workers.Job) -> None:
     """Make the run of a line on one thread, in another process."""
     torch.set_num_threads(1)
     name, *settings = shlex.split(job[1])

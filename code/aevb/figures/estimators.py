@@ -48,14 +48,31 @@ def kl_check(
     figure, panels = style.figure(
         2.8, 2, len(values), sharex=True, squeeze=False
     )
-    for column, (name, draws) in enumerate(values.items()):
-        exact = summary[name]["analytical"]
+    for name, above, below in zip(values, *panels, strict=True):
+        exact, draws = summary[name]["analytical"], values[name]
         k, means, errors = prefixes(draws.double().numpy())
-        _estimate(panels[0, column], k, means, errors, exact)
-        _error(panels[1, column], k, abs(means - exact), draws.std().item())
-        panels[0, column].set_title(MODELS[name])
-        panels[1, column].set_xlabel("samples per image, S")
-        panels[1, column].set_xticks([1, 10, 100, 1000])
+        above.fill_between(
+            k,
+            means - 2 * errors,
+            means + 2 * errors,
+            color=style.SKY,
+            alpha=0.4,
+            lw=0,
+            label="2 standard errors",
+        )
+        above.plot(k, means, color=style.BLUE, label="Monte Carlo")
+        above.axhline(exact, color=style.ORANGE, ls="--", label="analytical")
+        above.set(xscale="log", title=MODELS[name])
+        above.grid(axis="y")
+        found = abs(means - exact)
+        expected = draws.std().item() / np.sqrt(k)
+        below.loglog(k, found, color=style.BLACK, label="|difference|")
+        below.loglog(
+            k, expected, color=style.GREEN, ls="--", label=r"$s/\sqrt{S}$"
+        )
+        below.set_ylim(expected.min() / 30, expected.max() * 5)
+        below.grid()
+        below.set(xlabel="samples per image, S", xticks=[1, 10, 100, 1000])
     panels[0, 0].set_ylabel("KL\n(nats per image)")
     panels[1, 0].set_ylabel("absolute difference\n(nats per image)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -68,39 +85,6 @@ def kl_check(
         columnspacing=1.2,
     )
     return figure
-
-
-def _estimate(
-    axes: Axes,
-    k: np.ndarray,
-    means: np.ndarray,
-    errors: np.ndarray,
-    exact: float,
-) -> None:
-    low, high = means - 2 * errors, means + 2 * errors
-    axes.fill_between(
-        k,
-        low,
-        high,
-        color=style.SKY,
-        alpha=0.4,
-        lw=0,
-        label="2 standard errors",
-    )
-    axes.plot(k, means, color=style.BLUE, label="Monte Carlo")
-    axes.axhline(exact, color=style.ORANGE, ls="--", label="analytical")
-    axes.set_xscale("log")
-    axes.grid(axis="y")
-
-
-def _error(
-    axes: Axes, k: np.ndarray, errors: np.ndarray, deviation: float
-) -> None:
-    axes.loglog(k, errors, color=style.BLACK, label="|difference|")
-    expected = deviation / np.sqrt(k)
-    axes.loglog(k, expected, color=style.GREEN, ls="--", label=r"$s/\sqrt{S}$")
-    axes.set_ylim(expected.min() / 30, expected.max() * 5)
-    axes.grid()
 
 
 @rc_context(style.RC)
@@ -116,11 +100,9 @@ def gradient_variance(summary: Mapping[str, Any]) -> Figure:
     for axes, (part, title) in zip(panels, titles.items(), strict=True):
         for i, place in enumerate(places):
             _variances(axes, i, summary[place][part])
-        axes.set_xscale("log")
         axes.set_yticks(range(len(places)), places.values())
-        axes.set_ylim(len(places) - 0.5, -0.5)
-        axes.set_title(title)
-        axes.set_xlabel("total variance of the gradient")
+        axes.set(xscale="log", ylim=(len(places) - 0.5, -0.5))
+        axes.set(title=title, xlabel="total variance of the gradient")
         axes.grid(axis="x")
     handles, labels = panels[1].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
@@ -165,12 +147,10 @@ def rate_distortion(summary: Mapping[str, Any]) -> Figure:
     rates = [p["rate"]["value"] for p in points]
     distortions = [p["distortion"]["value"] for p in points]
     axes.plot(rates, distortions, "o-", color=style.BLUE, ms=4)
-    for point, rate, distortion in zip(
-        points, rates, distortions, strict=True
-    ):
+    for point, *place in zip(points, rates, distortions, strict=True):
         axes.annotate(
             f"{point['coeff']:g}",
-            (rate, distortion),
+            place,
             (5, 5),
             textcoords="offset points",
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
@@ -219,9 +199,7 @@ def importance_sampling(summary: Mapping[str, Any]) -> Figure:
             label=label,
         )
     axes.legend()
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("importance samples per image, S")
-    axes.set_ylabel("NLL estimate less\nthe integral (nats)")
+    axes.set(xscale="log", xlabel="importance samples per image, S")
+    axes.set(yscale="log", ylabel="NLL estimate less\nthe integral (nats)")
     axes.grid()
     return figure

@@ -50,12 +50,13 @@ def posteriors(
         for i, axes in enumerate(row):
             drawn, coordinates = found["log_pxz"][i], found["axes"][i].cpu()
             density = torch.exp(drawn - drawn.max()).cpu()
+            normals = {name: found[name][:, i].cpu() for name in NORMALS}
             if len(coordinates) == 1:
-                _curves(axes, coordinates[0], density, found, i)
+                _curves(axes, coordinates[0], density, normals)
                 continue
             _density(axes, coordinates, density)
-            for name in NORMALS:
-                _ellipses(axes, name, found[name][:, i])
+            for name, q in normals.items():
+                _ellipses(axes, name, q)
         row[0].set_ylabel(f"{title}\n$z_2$")
     handles = [
         Line2D([], [], color=colour, ls=line, label=label)
@@ -66,17 +67,13 @@ def posteriors(
 
 
 def _curves(
-    axes: Axes,
-    z: Tensor,
-    density: Tensor,
-    found: Mapping[str, Any],
-    i: int,
+    axes: Axes, z: Tensor, density: Tensor, normals: Mapping[str, Tensor]
 ) -> None:
-    """The posterior of image i over one latent dimension, and the normals."""
+    """A posterior over one latent dimension, and the normals, (2, 1)."""
     mass = torch.trapezoid(density, z)
     axes.fill_between(z, density / mass, color=style.GREY, alpha=0.4, lw=0)
     for name, (colour, line, _) in NORMALS.items():
-        mean, logvar = found[name][:, i, 0].cpu()
+        mean, logvar = normals[name][:, 0]
         normal = torch.distributions.Normal(mean, torch.exp(0.5 * logvar))
         axes.plot(z, normal.log_prob(z).exp(), line, color=colour, lw=0.9)
     axes.set_yticks([])
@@ -104,17 +101,9 @@ def _density(axes: Axes, coordinates: Tensor, density: Tensor) -> None:
 def _ellipses(axes: Axes, name: str, q: Tensor) -> None:
     """The lines at one and at two deviations of a normal, (2, 2)."""
     colour, line, _ = NORMALS[name]
-    mean, deviation = q[0].tolist(), torch.exp(0.5 * q[1]).tolist()
+    mean: Any = q[0].tolist()
     for n in (1, 2):
-        width, height = (2 * n * d for d in deviation)
+        size = (2 * n * torch.exp(0.5 * q[1])).tolist()
         axes.add_patch(
-            Ellipse(
-                (mean[0], mean[1]),
-                width,
-                height,
-                fill=False,
-                color=colour,
-                linestyle=line,
-                linewidth=0.9,
-            )
+            Ellipse(mean, *size, fill=False, color=colour, ls=line, lw=0.9)
         )

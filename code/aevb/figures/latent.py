@@ -32,25 +32,23 @@ class Grid:
 
     Row i n + j of `points` (n^2, 2) is column j of row i; z2 grows with
     the row, and rows are drawn upwards, as an axis grows. Points (n, 1) of
-    one latent dimension are a line, without `rows`.
+    one latent dimension are a line. `marks` are the n values along an axis.
     """
 
     title: str
     points: Tensor
-    columns: Sequence[float]
-    rows: Sequence[float]
+    marks: Sequence[float]
     names: tuple[str, str] = ("$z_1$", "$z_2$")
 
 
 def _product(title: str, axis: Tensor, dims: int) -> Grid:
     points = torch.cartesian_prod(*[axis] * dims).reshape(-1, dims).flip(1)
-    values = axis.tolist()
-    return Grid(title, points, values, values if dims == 2 else ())
+    return Grid(title, points, axis.tolist())
 
 
-def latent_square(n: int = 8, half: float = 2.0, dims: int = 2) -> Grid:
+def latent_square(n: int = 8, dims: int = 2) -> Grid:
     """The course's grid: n even steps along each side of [-2, 2]^2."""
-    return _product("even steps", torch.linspace(-half, half, n), dims)
+    return _product("even steps", torch.linspace(-2, 2, n), dims)
 
 
 def latent_quantiles(n: int = 8, dims: int = 2) -> Grid:
@@ -82,15 +80,14 @@ def codes_quantiles(codes: Tensor, n: int = 8) -> Grid:
     levels = (torch.arange(n) + 0.5) / n
     codes = flat(codes)
     title, along = "quantiles of the codes", levels.tolist()
+    names = ("quantile of $z_1$", "quantile of $z_2$, given $z_1$")
     if codes.shape[1] == 1:
-        line = codes.quantile(levels, dim=0)
-        return Grid(title, line, along, (), ("quantile of $z_1$", ""))
+        return Grid(title, codes.quantile(levels, dim=0), along, names)
     slabs = codes[codes[:, 0].argsort()].tensor_split(n)
     z1 = torch.stack([slab[:, 0].median() for slab in slabs])
     z2 = torch.stack([slab[:, 1].quantile(levels) for slab in slabs], dim=1)
     points = torch.stack([z1.expand(n, n), z2], dim=2).reshape(-1, 2)
-    names = ("quantile of $z_1$", "quantile of $z_2$, given $z_1$")
-    return Grid(title, points, along, along, names)
+    return Grid(title, points, along, names)
 
 
 def tile(images: Tensor, columns: int) -> np.ndarray:
@@ -106,9 +103,7 @@ def tile(images: Tensor, columns: int) -> np.ndarray:
             f"{tuple(images.shape)}"
         )
     pages = images.detach().cpu().reshape(-1, columns, SIDE, SIDE)
-    rows = len(pages)
-    page = pages.permute(0, 2, 1, 3).reshape(rows * SIDE, columns * SIDE)
-    return page.numpy()
+    return pages.transpose(1, 2).reshape(-1, columns * SIDE).numpy()
 
 
 def show(axes: Axes, page: np.ndarray) -> Axes:
@@ -124,8 +119,7 @@ def ae_curve(history: Curves) -> Figure:
     epochs = range(1, len(history["train_loss"]) + 1)
     axes.plot(epochs, history["train_loss"], "--", label="training images")
     axes.plot(epochs, history["test_loss"], label="held-out images")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("mean squared error\nper pixel")
+    axes.set(xlabel="epoch", ylabel="mean squared error\nper pixel")
     axes.grid(axis="y")
     axes.legend()
     _settle(axes, [history["train_loss"], history["test_loss"]])
@@ -160,8 +154,7 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
                 epochs = np.arange(1, len(values) + 1)
                 axes.plot(epochs, values, line, color=colour)
                 drawn.append(values)
-        axes.set_title(title)
-        axes.set_xlabel("epoch")
+        axes.set(title=title, xlabel="epoch")
         axes.grid(axis="y")
         _settle(axes, drawn)
         if title == "rate" and np.min(np.concatenate(drawn)) < 0:
@@ -244,7 +237,7 @@ def image_grids(
     if not panels:
         raise UserError("there is no grid to draw")
     rows = (len(panels) + 1) // 2
-    height = 3.1 if any(grid.rows for grid, _ in panels) else 1.0
+    height = 1.0 if all(g.points.shape[1] == 1 for g, _ in panels) else 3.1
     figure, all_axes = style.figure(height * rows, rows, 2, squeeze=False)
     for axes in all_axes.flat[len(panels) :]:
         axes.remove()
@@ -258,7 +251,7 @@ def image_grids(
 
 
 def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
-    n = len(grid.columns)
+    n = len(grid.marks)
     if len(images) != len(grid.points):
         raise UserError(
             f"{len(images)} images are not one for each of the "
@@ -268,22 +261,18 @@ def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
     show(axes, tile(upwards, n))
     centres = (np.arange(n) + 0.5) * SIDE - 0.5
     few = sorted({0, n // 4, n - 1 - n // 4, n - 1})  # labels need room
-    axes.set_xticks(
-        centres[few], [style.decimal(grid.columns[i]) for i in few]
-    )
+    labels = [style.decimal(grid.marks[i]) for i in few]
+    axes.set_xticks(centres[few], labels)
     axes.tick_params(length=0)
     axes.set_xlabel(grid.names[0])
-    if grid.rows:
-        labels = [style.decimal(grid.rows[i]) for i in few]
+    if grid.points.shape[1] == 2:
         axes.set_yticks(centres[::-1][few], labels)
         axes.set_ylabel(grid.names[1])
 
 
 @rc_context(style.RC)
-def latent_planes(
-    codes: Mapping[str, Tensor], labels: Tensor, half: float = 2.0
-) -> Figure:
-    """Codes coloured by digit, with the square [-half, half]^2.
+def latent_planes(codes: Mapping[str, Tensor], labels: Tensor) -> Figure:
+    """Codes coloured by digit, with the course's square [-2, 2]^2.
 
     Each digit stands at the median of its codes; the axes leave out the
     outermost 1% of the codes. One latent dimension is drawn along a line,
@@ -296,10 +285,9 @@ def latent_planes(
     figure, panels = style.figure(2.9, 1, len(codes), squeeze=False)
     for axes, (title, z) in zip(panels[0], codes.items(), strict=True):
         plane(axes, z, labels)
-        corner, sides = (-half, -half), (2 * half, 2 * half)
-        if z.shape[1] == 1:
-            corner, sides = (-half, -0.5), (2 * half, 10.0)
-        axes.add_patch(Rectangle(corner, *sides, fill=False, linewidth=1))
+        low, high = (-0.5, 9.5) if z.shape[1] == 1 else (-2, 2)
+        square = Rectangle((-2, low), 4, high - low, fill=False, linewidth=1)
+        axes.add_patch(square)
         axes.set_title(title)
     return figure
 
@@ -313,13 +301,12 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
     if line:  # spread within a digit's row, so that codes are told apart
         spread = 0.8 * (torch.arange(len(z)) % 97 / 96 - 0.5)
         z = torch.cat([z, (digits + spread).unsqueeze(1)], dim=1)
-    colours = np.array(style.DIGITS)[digits.numpy()]
     first, second = z.numpy().T  # of a tensor each number would be looked at
     axes.scatter(
         first,
         second,
         s=1.5,
-        c=colours,
+        c=np.array(style.DIGITS)[digits.numpy()],
         alpha=0.5,
         linewidths=0,
         rasterized=True,
@@ -335,13 +322,9 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
             color=style.DIGITS[digit],
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )
-    low, high = z.quantile(torch.tensor([0.005, 0.995]), dim=0)
-    axes.set_xlim(float(low[0]), float(high[0]))
-    axes.set_xlabel("$z_1$")
+    ends = z.quantile(torch.tensor([0.005, 0.995]), dim=0).T.tolist()
+    axes.set(xlim=ends[0], xlabel="$z_1$")
     if line:
-        axes.set_ylim(-0.7, 9.7)
-        axes.set_ylabel("digit")
-        return
-    axes.set_ylim(float(low[1]), float(high[1]))
-    axes.set_aspect("equal")
-    axes.set_ylabel("$z_2$")
+        axes.set(ylim=(-0.7, 9.7), ylabel="digit")
+    else:
+        axes.set(ylim=ends[1], ylabel="$z_2$", aspect="equal")

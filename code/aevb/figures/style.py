@@ -19,10 +19,8 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 PINK, SKY, AMBER, BLACK = "#CC79A7", "#56B4E9", "#E69F00", "#222222"
 GREY = "#999999"
 
-DIGITS = [
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
-    "#56B4E9", "#222222", "#B5A800", "#7B3294", "#A6611A",
-]  # fmt: skip
+DIGITS = [BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK]
+DIGITS += ["#B5A800", "#7B3294", "#A6611A"]
 """A colour for each of the ten digits."""
 
 RC: Any = {
@@ -72,7 +70,6 @@ def figure(
 
 def bare(axes: Axes) -> Axes:
     """Axes without ticks and frame, for images."""
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     return axes

@@ -4,6 +4,8 @@ Both are drawn from the model that is solved by hand, so every length in them
 is a number of that model.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from matplotlib import rc_context
@@ -34,7 +36,7 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
     peak = density.max().item()
     left.text(posterior.mean.item(), 0.2 * peak, "p(z|x)", ha="center")
     evidence = model.log_evidence(x).item()
-    colours = (style.BLUE, style.ORANGE, style.GREEN)
+    colours = latent.COLOURS
     for i, (q, colour) in enumerate(zip(encoders, colours, strict=True)):
         left.plot(z, q.log_prob(z).exp(), color=colour)
         elbo = model.elbo(x, q).item()
@@ -47,8 +49,7 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
             ha="right",
             va="center",
         )
-    left.set_xlabel("z")
-    left.set_ylabel("density")
+    left.set(xlabel="z", ylabel="density")
     right.axvline(evidence, color=style.BLACK)
     low = min(model.elbo(x, q).item() for q in encoders)
     right.set_xlim(low - 0.9 * (evidence - low) - 0.4, evidence + 0.05)
@@ -63,9 +64,7 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
 
 
 @rc_context(style.RC)
-def reparameterisation(
-    model: LinearGaussian, x: float, q: Normal, draws: int = 100_000
-) -> Figure:
+def reparameterisation(model: LinearGaussian, x: float, q: Normal) -> Figure:
     """Where a gradient can pass, and the spread of two estimates of it.
 
     Left, middle: the sample as a random node, and as a function of noise.
@@ -77,7 +76,7 @@ def reparameterisation(
     )
     _graph(blocked, False)
     _graph(passing, True)
-    found = model.gradients(x, q, draws)
+    found = model.gradients(x, q, 100_000)
     edges = np.linspace(-12, 22, 103)
     for name, label, colour in (
         ("score", "score function", style.ORANGE),
@@ -95,8 +94,7 @@ def reparameterisation(
         )
     mean = model.w * (x - model.w * q.mean.item()) / model.s**2
     spread.axvline(mean, 0, 0.68, color=style.BLACK, lw=0.8)
-    spread.set_xlabel("one draw of the gradient by $\\mu$")
-    spread.set_yticks([])
+    spread.set(xlabel="one draw of the gradient by $\\mu$", yticks=[])
     spread.spines["left"].set_visible(False)
     spread.set_ylim(0, 1.5 * spread.get_ylim()[1])
     spread.legend(loc="upper center")
@@ -121,41 +119,33 @@ def front(
 def _graph(axes: Axes, passing: bool) -> None:
     """The computation from mu and sigma to the loss, and the way back."""
     style.bare(axes)
-    axes.set_xlim(0, 10)
-    axes.set_ylim(0, 10)
     title = "$z = \\mu + \\sigma\\epsilon$" if passing else "$z \\sim q$"
-    axes.set_title(title)
-    _node(axes, 2.2, 2, "$\\mu, \\sigma$", False)
-    _node(axes, 5, 5.2, "$z$", not passing)
-    _node(axes, 7.8, 8.4, "loss", False)
-    way = {"arrowstyle": "-|>", "color": style.BLACK, "shrinkA": 12}
-    back = {**way, "color": style.BLUE, "ls": "--"}
-    for (x0, y0), (x1, y1) in (((2.2, 2), (5, 5.2)), ((5, 5.2), (7.8, 8.4))):
-        axes.annotate("", (x1, y1), (x0, y0), arrowprops=way | {"shrinkB": 12})
-        open_way = passing or y0 > 3
-        if open_way:
-            axes.annotate(
-                "",
-                (x0 + 0.9, y0 - 0.2),
-                (x1 + 0.9, y1 - 0.2),
-                arrowprops=back | {"shrinkB": 12},
-            )
+    axes.set(xlim=(0, 10), ylim=(0, 10), title=title)
+    start, z, loss, noise = (2.2, 2), (5, 5.2), (7.8, 8.4), (1.6, 7.4)
+    _node(axes, *start, "$\\mu, \\sigma$", False)
+    _node(axes, *z, "$z$", not passing)
+    _node(axes, *loss, "loss", False)
+    for here, there in ((start, z), (z, loss)):
+        _arrow(axes, here, there)
+        if passing or here == z:
+            back = [(x + 0.9, y - 0.2) for x, y in (there, here)]
+            _arrow(axes, *back, color=style.BLUE, ls="--")
     if passing:
-        _node(axes, 1.6, 7.4, "$\\epsilon$", True)
-        axes.annotate(
-            "", (5, 5.2), (1.6, 7.4), arrowprops=way | {"shrinkB": 12}
-        )
+        _node(axes, *noise, "$\\epsilon$", True)
+        _arrow(axes, noise, z)
         note = "the gradient passes through z"
     else:
-        axes.text(
-            4.9,
-            2.9,
-            "\N{MULTIPLICATION SIGN}",
-            color=style.ORANGE,
-            fontsize=14,
-        )
+        times = "\N{MULTIPLICATION SIGN}"
+        axes.text(4.9, 2.9, times, color=style.ORANGE, fontsize=14)
         note = "the gradient ends at z"
     axes.text(5, 0.1, note, ha="center", color=style.BLUE, fontsize=7.5)
+
+
+def _arrow(axes: Axes, start: Any, end: Any, **look: Any) -> None:
+    """An arrow between two nodes; `look` changes its line."""
+    way: Any = {"arrowstyle": "-|>", "color": style.BLACK, **look}
+    way |= {"shrinkA": 12, "shrinkB": 12}
+    axes.annotate("", end, start, arrowprops=way)
 
 
 def _node(axes: Axes, x: float, y: float, text: str, random: bool) -> None:

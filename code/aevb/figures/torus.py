@@ -30,6 +30,11 @@ COLOURS = ListedColormap(mpl.colormaps["plasma_r"](np.linspace(0.2, 1, 256)))
 lies far from it stands out; its light end would be lost on white."""
 SHADE = to_rgb("#CFDCE6")
 """The colour of a bare surface in full light."""
+TURN: Any = {
+    "ticks": (-np.pi, 0, np.pi),
+    "labels": ("$-\\pi$", "0", "$\\pi$"),
+}
+"""The marks along an angle."""
 
 
 def axes_of(view: tuple[float, float]) -> Tensor:
@@ -65,8 +70,8 @@ def draw_surface(
         colours: of the points, (n, n, 3); translucent and pale if None.
     """
     x = project(points, view)
-    corners = [x.roll((-i, -j), (0, 1)) for i, j in ((0, 0), (1, 0), (1, 1))]
-    corners.append(x.roll(-1, 1))
+    around = ((0, 0), (-1, 0), (-1, -1), (0, -1))
+    corners = [x.roll(by, (0, 1)) for by in around]
     patches = torch.stack(corners, dim=2).flatten(0, 1)  # (n n, 4, 3)
     normal = torch.linalg.cross(
         patches[:, 2] - patches[:, 0], patches[:, 3] - patches[:, 1]
@@ -158,9 +163,7 @@ def reconstruction(cloud: Tensor, imgs: Tensor) -> Figure:
 
 
 @mpl.rc_context(RC)
-def trajectories(
-    torus: Torus, paths: Mapping[str, Tensor], view: Any = VIEWS[0]
-) -> Figure:
+def trajectories(torus: Torus, paths: Mapping[str, Tensor]) -> Figure:
     """Decoded paths (P, steps, 3) of each panel over the torus.
 
     Colour is the distance from the surface, from 0 to the largest.
@@ -169,11 +172,11 @@ def trajectories(
     norm = Normalize(0, max(float(o.max()) for o in offsets.values()))
     fig, axes = figure(6.2 / len(paths) * 0.78, 1, len(paths), squeeze=False)
     for ax, (title, lines) in zip(axes[0], paths.items(), strict=True):
-        draw_surface(ax, exact(torus), view)
+        draw_surface(ax, exact(torus), VIEWS[0])
         for line, off in zip(lines, offsets[title], strict=True):
             value = ((off[:-1] + off[1:]) / 2).numpy()
             style = {"array": value, "cmap": COLOURS, "norm": norm}
-            draw_path(ax, torus, line, view, **style)
+            draw_path(ax, torus, line, VIEWS[0], **style)
         ax.set_title(title)
     colourbar(fig, axes, norm, COLOURS, "distance from the surface")
     return fig
@@ -224,23 +227,21 @@ def codes_by_angle(
         row[0].plot(*torn.T, "o", color="#00c853", ms=0.9, rasterized=True)
         bar = fig.colorbar(shown, ax=row, shrink=0.8, aspect=18, pad=0.01)
         bar.set_label(f"angle about the {name}")
-        bar.set_ticks([-np.pi, 0, np.pi], labels=["$-\\pi$", "0", "$\\pi$"])
+        bar.set_ticks(**TURN)
         glue(row[-1])
     return fig
 
 
 def glue(ax: Axes) -> None:
     """The square of two angles; equal arrows mark edges that are one."""
-    edge = np.pi
-    ax.set(xlim=(-edge, edge), ylim=(-edge, edge))
-    ax.set_xticks([-edge, 0, edge], labels=["$-\\pi$", "0", "$\\pi$"])
-    ax.set_yticks([-edge, 0, edge], labels=["$-\\pi$", "0", "$\\pi$"])
-    style: Any = {"ls": "none", "color": ORANGE, "ms": 7, "clip_on": False}
-    for at in (-edge, edge):
-        ax.plot([0], [at], marker=">", **style)
-        ax.plot(
-            [at, at], [-0.15, 0.15], marker="^", **{**style, "color": BLUE}
-        )
+    edges = -np.pi, np.pi
+    ax.set(xlim=edges, ylim=edges)
+    ax.set_xticks(**TURN)
+    ax.set_yticks(**TURN)
+    style: Any = {"ms": 7, "clip_on": False}
+    for at in edges:
+        ax.plot([0], [at], ">", color=ORANGE, **style)
+        ax.plot([at, at], [-0.15, 0.15], "^", color=BLUE, **style)
 
 
 @mpl.rc_context(RC)

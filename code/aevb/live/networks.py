@@ -22,9 +22,7 @@ few large eigenvalues, for all its inputs come from a plane.
 """
 
 import base64
-import itertools
 import zlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,37 +57,33 @@ def packed(array: Any, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> str:
     return base64_of(pack.compress(content) + pack.flush())
 
 
-def layers(module: nn.Module) -> Iterator[tuple[list[Any], list[Any]]]:
-    """The layers of `mlp`, each with its parameters' owner.
+def layer(module: nn.Module) -> list[Any]:
+    """What stands for a part of `mlp`.
 
     Raises:
-        UserError: the module has a part of another kind.
+        UserError: it is of another kind.
     """
-    if isinstance(module, nn.Sequential):
-        yield from itertools.chain.from_iterable(map(layers, module))
-    elif isinstance(module, ResidualBlock):
+    if isinstance(module, ResidualBlock):
         between = ["product"] if module.bilinear else ["gelu"]
-        parts = list(layers(module.norm)) + list(layers(module.inner))
-        parts += [(between, []), *layers(module.outer)]
-        inside, owners = zip(*parts, strict=True)
-        yield ["residual", list(inside)], list(itertools.chain(*owners))
-    elif isinstance(module, nn.Linear):
+        inner, outer = layer(module.inner), layer(module.outer)
+        return ["residual", [layer(module.norm), inner, between, outer]]
+    if isinstance(module, nn.Linear):
         bias = module.bias is not None
-        sizes = [module.in_features, module.out_features]
-        yield ["linear", *sizes, bias], [module]
-    elif isinstance(module, nn.LayerNorm):
-        yield ["norm", *module.normalized_shape, module.eps], [module]
-    elif isinstance(module, nn.GELU):
-        yield ["gelu"], []
-    else:
-        raise UserError(
-            f"a {type(module).__name__} is no part of the networks of "
-            "aevb.models, and the page cannot run it"
-        )
+        return ["linear", module.in_features, module.out_features, bias]
+    if isinstance(module, nn.LayerNorm):
+        return ["norm", *module.normalized_shape, module.eps]
+    if isinstance(module, nn.GELU):
+        return ["gelu"]
+    raise UserError(
+        f"a {type(module).__name__} is no part of the networks of "
+        "aevb.models, and the page cannot run it"
+    )
 
 
 @torch.no_grad()
-def pack(network: nn.Module, inputs: Tensor | None = None) -> dict[str, Any]:
+def pack(
+    network: nn.Sequential, inputs: Tensor | None = None
+) -> dict[str, Any]:
     """A network as a JSON value, {"layers", "integers", "floats"}.
 
     Args:
@@ -97,46 +91,36 @@ def pack(network: nn.Module, inputs: Tensor | None = None) -> dict[str, Any]:
         inputs: (N, inputs) that are like those that it will see. With
             them its matrices have 10 bits, without them 16.
     """
-    found = list(layers(network))
-    owners = [m for _, owned in found for m in owned]
-    seen = {} if inputs is None else _inputs(network, owners, inputs)
+    layers = [layer(part) for part in network]
+    seen = {} if inputs is None else _inputs(network, inputs)
     integers, floats = [], []
-    for owner in owners:
-        weight = owner.weight.detach().cpu().double()
-        if weight.ndim == 2:
-            rows, steps = rounded(weight, seen.get(owner))
+    for weight in network.parameters():
+        values = weight.detach().cpu().double()
+        if values.ndim == 2:
+            rows, values = rounded(values, seen.get(weight))
             integers.append(rows.flatten())
-            floats.append(steps)
-        else:
-            floats.append(weight)
-        if owner.bias is not None:
-            floats.append(owner.bias.detach().cpu().double())
+        floats.append(values)  # of a matrix, the steps of its rows
     whole = np.concatenate([i.numpy() for i in integers]).astype("<i2")
     folded = (whole << 1) ^ (whole >> 15)
     planes = folded.view(np.uint8).reshape(-1, 2).T
     numbers = torch.cat(floats).numpy().astype("<f4")
     return {
-        "layers": [layer for layer, _ in found],
+        "layers": layers,
         # no string of weights comes twice, so that none is looked for
         "integers": packed(planes, zlib.Z_HUFFMAN_ONLY),
         "floats": packed(numbers),
     }
 
 
-def _inputs(
-    network: nn.Module, owners: Iterable[nn.Module], x: Tensor
-) -> dict[nn.Module, Tensor]:
-    """What each linear layer is given when the network is given x."""
-    seen: dict[nn.Module, Tensor] = {}
+def _inputs(network: nn.Module, x: Tensor) -> dict[Tensor, Tensor]:
+    """What each wide matrix is given when the network is given x."""
+    seen: dict[Tensor, Tensor] = {}
 
-    def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
-        seen[module] = given[0].detach().cpu().double()
+    def note(module: nn.Linear, given: tuple[Tensor, ...]) -> None:
+        seen[module.weight] = given[0].detach().cpu().double()
 
-    wide = [
-        m
-        for m in owners
-        if isinstance(m, nn.Linear) and m.in_features > NARROW
-    ]
+    linear = [m for m in network.modules() if isinstance(m, nn.Linear)]
+    wide = [m for m in linear if m.in_features > NARROW]
     hooks = [m.register_forward_pre_hook(note) for m in wide]
     network(x)
     for hook in hooks:
@@ -201,24 +185,20 @@ def describe(model: Any) -> dict[str, Any]:
     Raises:
         UserError: the model is none of this project's.
     """
-    kind, owner = _kind(model)
-    return {
-        **kind,
-        "encoder": pack(owner.encoder),
-        "decoder": pack(owner.decoder),
-    }
+    kind = _kind(model)
+    networks = {n: pack(getattr(model, n)) for n in ("encoder", "decoder")}
+    return {**kind, **networks}
 
 
-def _kind(model: Any) -> tuple[dict[str, Any], Any]:
-    """What kind of code a model has, and what has its two networks."""
-    owner = model
+def _kind(model: Any) -> dict[str, Any]:
+    """What kind of code a model has."""
     if isinstance(model, (AE, VAE)):
-        return {"kind": type(model).__name__.lower()}, owner
-    if not hasattr(owner, "encoder") or not hasattr(owner, "decoder"):
+        return {"kind": type(model).__name__.lower()}
+    if not hasattr(model, "encoder") or not hasattr(model, "decoder"):
         raise UserError(
             f"a {type(model).__name__} has no encoder and decoder to export"
         )
-    sizes = owner.encoder[-1].out_features, owner.decoder[0].in_features
+    sizes = model.encoder[-1].out_features, model.decoder[0].in_features
     if sizes not in SPACES:
         raise UserError(
             f"an encoder of {sizes[0]} outputs and a decoder of {sizes[1]} "
@@ -226,7 +206,7 @@ def _kind(model: Any) -> tuple[dict[str, Any], Any]:
         )
     encoding = getattr(model, "encoding", None)
     frequencies = getattr(encoding, "frequencies", 0)
-    return {"kind": SPACES[sizes], "frequencies": frequencies}, owner
+    return {"kind": SPACES[sizes], "frequencies": frequencies}
 
 
 def _export_onnx(model: Any, path: Path) -> list[Path]:
@@ -239,10 +219,10 @@ def _export_onnx(model: Any, path: Path) -> list[Path]:
             "ONNX needs two more packages: pip install onnx onnxscript, or "
             "write .json"
         ) from None
-    _, owner = _kind(model)
+    _kind(model)  # refuses what has not two networks
     written = []
     for part in ("encoder", "decoder"):
-        network = getattr(owner, part)
+        network = getattr(model, part)
         first = next(m for m in network.modules() if isinstance(m, nn.Linear))
         program: Any = torch.onnx.export(
             network,

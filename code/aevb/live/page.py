@@ -18,7 +18,7 @@ import html
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from importlib import resources
 from pathlib import Path
@@ -136,7 +136,8 @@ class Page:
     def __init__(self, fenced: bool = True) -> None:
         self.fenced = fenced
         self.networks: dict[int, str] = {}
-        self.printed: set[str] = set()
+        self.placed: set[str] = set()
+        self.next = [script()]  # what stands before the next figure
         self.figures: Counter[str] = Counter()
 
     def plane(
@@ -144,35 +145,29 @@ class Page:
         models: Mapping[str, Any],
         images: Tensor,
         labels: Tensor,
-        codes: Mapping[str, Tensor] | None = None,
         still: "Figure | None" = None,
         alt: str = "",
     ) -> None:
         """The latent plane of one or more models, switched in place.
 
         Args:
-            models: a name for each `AE` or `VAE` of two latent dimensions,
-                or anything with such a `decoder`.
+            models: a name for each `AE` or `VAE` of two latent dimensions.
             images: grey test images (N, 784), uint8.
             labels: their digits, (N,).
-            codes: their codes, (N, 2), of models that have no encoder.
             still: what stands here where scripts are off; `alt` says what
                 it shows.
 
         Raises:
             UserError: a model has not two latent dimensions.
         """
-        given = codes or {}
-        entries, parts = [], []
+        entries = []
         for name, model in models.items():
-            z = given[name] if name in given else codes_of(model, images)
-            decoder, script = self._network(model.decoder, around(z))
-            parts.append(script)
+            z = codes_of(model, images)
             entries.append(
                 {
                     "name": name,
-                    "prior": name in given or isinstance(model, VAE),
-                    "decoder": decoder,
+                    "prior": isinstance(model, VAE),
+                    "decoder": self._network(model.decoder, around(z)),
                     "codes": packed(z.numpy().astype("<f4")),
                 }
             )
@@ -182,7 +177,7 @@ class Page:
             "labels": labels.tolist(),
             "images": packed(nibbles[:, ::2] << 4 | nibbles[:, 1::2]),
         }
-        self._print("plane", config, parts, still, alt)
+        self._print("plane", config, still, alt)
 
     def bound(
         self,
@@ -199,12 +194,10 @@ class Page:
         """
         z = codes_of(model, images)
         x = binary(images)
-        encoder, first = self._network(model.encoder, x)
-        decoder, second = self._network(model.decoder, around(z))
         rules = [np.polynomial.hermite_e.hermegauss(n) for n in HERMITE]
         config = {
-            "encoder": encoder,
-            "decoder": decoder,
+            "encoder": self._network(model.encoder, x),
+            "decoder": self._network(model.decoder, around(z)),
             "half": HALF,
             "step": STEP,
             "rules": [[t.tolist(), (w / w.sum()).tolist()] for t, w in rules],
@@ -212,12 +205,12 @@ class Page:
             "codes": packed(z.numpy().astype("<f4")),
             "images": packed(np.packbits(x.numpy().astype(np.uint8), axis=1)),
         }
-        self._print("bound", config, [first, second], still, alt)
+        self._print("bound", config, still, alt)
 
     def estimators(self, still: "Figure | None" = None, alt: str = "") -> None:
         """The estimators of KL(N(mu, sigma^2) || N(0, 1)) and of its
         gradient, with the same noise."""
-        self._print("estimators", {}, [], still, alt)
+        self._print("estimators", {}, still, alt)
 
     def torus(
         self,
@@ -233,43 +226,40 @@ class Page:
             models: a name for each `PointVAE`.
             torus: the `Torus` whose distances are shown.
         """
-        entries, parts = [], []
+        entries = []
         for name, model in models.items():
             entry = describe(model)
             for part in ("encoder", "decoder"):
-                entry[part], script = self._place(entry[part])
-                parts.append(script)
+                entry[part] = self._place(entry[part])
             entries.append({"name": name, **entry})
         config = {"models": entries, "R": torus.R, "r": torus.r}
-        self._print("torus", config, parts, still, alt)
+        self._print("torus", config, still, alt)
 
     def absent(self) -> None:
         """Say why there is no explorer here."""
         print(f"\n```{{=html}}\n<p>{ABSENT}</p>\n```\n")
 
-    def _network(self, network: Any, inputs: Tensor) -> tuple[str, str]:
-        """The element's name of a network and, the first time, its text."""
-        if id(network) in self.networks:
-            return self.networks[id(network)], ""
-        name, script = self._place(pack(network.cpu().eval(), inputs))
-        self.networks[id(network)] = name
-        return name, script
+    def _network(self, network: Any, inputs: Tensor) -> str:
+        """The element's name of a network, which is packed once."""
+        if id(network) not in self.networks:
+            value = pack(network.cpu().eval(), inputs)
+            self.networks[id(network)] = self._place(value)
+        return self.networks[id(network)]
 
-    def _place(self, value: dict[str, Any]) -> tuple[str, str]:
+    def _place(self, value: dict[str, Any]) -> str:
+        """Give a value an element of its own, once; the element's name."""
         text = json_text(value)
         name = "live-" + hashlib.sha256(text.encode()).hexdigest()[:12]
-        script = f'<script type="application/json" id="{name}">{text}</script>'
-        return name, "" if name in self.printed else self._once(name, script)
-
-    def _once(self, name: str, text: str) -> str:
-        self.printed.add(name)
-        return text
+        if name not in self.placed:
+            self.placed.add(name)
+            element = f'<script type="application/json" id="{name}">'
+            self.next.append(f"{element}{text}</script>")
+        return name
 
     def _print(
         self,
         kind: str,
         config: dict[str, Any],
-        parts: Sequence[str],
         still: "Figure | None",
         alt: str,
     ) -> None:
@@ -278,8 +268,7 @@ class Page:
         number = self.figures[kind]
         name = f"live-{kind}" if number == 1 else f"live-{kind}-{number}"
         lines = [
-            "" if "script" in self.printed else self._once("script", script()),
-            *parts,
+            *self.next,
             f'<figure class="live" id="{name}" data-live="{kind}"'
             f"{'' if shown else ' hidden'}>",
             f'<script type="application/json">{json_text(config)}</script>',
@@ -288,6 +277,7 @@ class Page:
             f"<figcaption>{CAPTIONS[kind].strip()}</figcaption>",
             "</figure>",
         ]
+        self.next = []
         block = "\n".join(line for line in lines if line)
         print(f"\n```{{=html}}\n{block}\n```\n" if self.fenced else block)
 
