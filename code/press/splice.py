@@ -24,7 +24,7 @@ _KEPT = '<press-html n="{}">'
 class Spliced:
     """The text, the place of each of its lines, and the figures' files."""
 
-    name: str
+    document: Document
     lines: list[Line] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     screen: list[str] = field(default_factory=list)  # HTML, not for Pandoc
@@ -46,9 +46,13 @@ class Spliced:
     def markdown(self) -> str:
         return "\n".join(line.text for line in self.lines) + "\n"
 
+    @property
+    def name(self) -> str:
+        return self.document.path.name
+
     def find(self, words: str) -> str | None:
         """The place of the line that holds these words, or part of them."""
-        for line in self.lines:
+        for line in (*self.lines, *self.document.lines):
             if words and words in line.text:
                 return line.place
         whole, longest, place = " ".join(words.split()), 8, None
@@ -61,7 +65,7 @@ class Spliced:
 
 def splice(document: Document, executed: Executed) -> Spliced:
     """Put values and outputs in place; PressError for what cannot be shown."""
-    out, values = Spliced(document.path.name), iter(executed.values)
+    out, values = Spliced(document), iter(executed.values)
     for part in document.parts:
         if isinstance(part, Chunk):
             outputs = executed.cells[part.number].outputs
