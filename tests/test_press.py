@@ -564,7 +564,6 @@ REFUSED = {
     ),
     "option": ("```{python}\n#| fig-width: 3\n1\n```\n", 6, "`fig-width`"),
     "value": ("```{python}\n#| echo: maybe\n1\n```\n", 6, "cannot be `maybe`"),
-    "place": ("```{python}\n#| fig-pos: t\n1\n```\n", 6, "cannot be `t`"),
     "yaml": ("```{python}\n#| label: [\n1\n```\n", 6, "YAML"),
     "language": ("```{r}\n1\n```\n", 5, "`{r}`"),
     "braces": ("```{python, echo=FALSE}\n1\n```\n", 5, "option"),

@@ -7,6 +7,7 @@ its number, so that a fault found later can still name it.
 
 import datetime
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -34,7 +35,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("format", "jupyter", "filters"), (dict, str, list)),
 }
 _EXECUTE: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("echo", "include", "warning", "code-fold"), (bool,)),
+    **dict.fromkeys(("echo", "include", "code-fold"), (bool,)),
     "output": (bool, str),
 }
 _PRESS: dict[str, tuple[type, ...]] = {
@@ -45,11 +46,9 @@ _PRESS: dict[str, tuple[type, ...]] = {
 }
 _OPTIONS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("label", "fig-cap", "fig-alt", "tbl-cap"), (str,)),
-    **{key: _EXECUTE[key] for key in ("echo", "include", "code-fold")},
-    "output": (bool, str),
-    "fig-pos": (str,),
+    **_EXECUTE,
 }
-_WORDS = {"output": "asis", "fig-pos": "H", "sections": "letters"}
+_WORDS = {"output": "asis", "sections": "letters"}
 
 
 class Line(NamedTuple):
@@ -193,7 +192,7 @@ def read(path: Path) -> Document:
     start, own = _front_matter(lines)
     beside = path.parent / "_quarto.yml"
     others = _lines(beside) if beside.is_file() else []
-    shared = _yaml(others) if others else {}
+    shared = _yaml(others)
     parts = {"execute": _EXECUTE, "press": _PRESS}
     for values, where in ((shared, others), (own, lines[:start])):
         _check(values, "key", _KEYS, where)
@@ -310,37 +309,27 @@ def place_of(key: str, lines: list[Line]) -> str:
 
 def _cut(document: Document, start: int) -> None:
     """Cut the lines into text, fenced code and chunks."""
-    lines, index, fence = document.lines, start, ""
-    text = Text([])
-    defaults = document.meta["execute"]
-    while index < len(lines):
-        line = lines[index]
-        opens = None if fence else _FENCE.match(line.text)
-        header = _CHUNK.match(opens[3].strip()) if opens else None
-        if opens and header:
-            _check_header(line, opens, header)
-            end = _chunk_end(lines, index + 1, opens[2])
-            inside = lines[index + 1 : end]
-            options = {**defaults, **_options(inside, document.chunks)}
-            number = len(document.chunks)
-            document.parts += [
-                text,
-                Chunk(number, options, inside, line),
-            ]
-            text, index = Text([]), end + 1
-            continue
-        was_open, fence = fence, next_fence(fence, line.text)
-        if bool(fence or was_open) != text.is_code or (fence and not was_open):
-            document.parts.append(text)
-            text = Text([], bool(fence or was_open))
-        text.lines.append(line)
-        index += 1
+    text, lines = Text([]), iter(document.lines[start:])
+    for line in lines:
+        if next_fence("", line.text):
+            document.parts += [text, _block(document, line, lines)]
+            text = Text([])
+        else:
+            text.lines.append(line)
     document.parts.append(text)
 
 
-def _check_header(
-    line: Line, opens: re.Match[str], header: re.Match[str]
-) -> None:
+def _block(
+    document: Document, opens: Line, lines: Iterator[Line]
+) -> Text | Chunk:
+    """What a fence opens: a chunk, or code that is shown as it is."""
+    fence = next_fence("", opens.text)
+    inside = [*takewhile(lambda line: next_fence(fence, line.text), lines)]
+    end = opens.number + len(inside)
+    closing = document.lines[end : end + 1]  # is taken from `lines` as well
+    header = _CHUNK.match(opens.text.strip().removeprefix(fence).strip())
+    if not header:
+        return Text([opens, *inside, *closing], is_code=True)
     if header[1] != "python":
         reason = f"press runs chunks in `{{python}}`, not in `{{{header[1]}}}`"
     elif header[2].strip():
@@ -348,26 +337,20 @@ def _check_header(
             "write the options of a chunk as `#| key: value` lines, not "
             "inside its braces"
         )
-    elif opens[1] or opens[2][0] == "~":
+    elif not opens.text.startswith("```"):
         reason = "a chunk opens with ``` at the beginning of its line"
+    elif not closing:
+        reason = f"this chunk is never closed; end it with a line `{fence}`"
     else:
-        return
-    raise PressError(f"{line.place}: {reason}.")
-
-
-def _chunk_end(lines: list[Line], index: int, mark: str) -> int:
-    for end in range(index, len(lines)):
-        if not next_fence(mark, lines[end].text):
-            return end
-    raise PressError(
-        f"{lines[index - 1].place}: this chunk is never closed; end it with "
-        f"a line `{mark}`."
-    )
+        before = document.chunks
+        options = {**document.meta["execute"], **_options(inside, before)}
+        return Chunk(len(before), options, inside, opens)
+    raise PressError(f"{opens.place}: {reason}.")
 
 
 def _options(lines: list[Line], before: list[Chunk]) -> dict[str, Any]:
     head = [*takewhile(lambda line: line.text.startswith("#|"), lines)]
-    options = _yaml(head, 2) if head else {}
+    options = _yaml(head, 2)
     _check(options, "chunk option", _OPTIONS, head)
     options = {k: v for k, v in options.items() if v is not None}
     label, place = options.get("label", "a"), place_of("label", head)
