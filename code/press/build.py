@@ -35,10 +35,9 @@ def build(
 
     Raises PressError, with nothing changed on disk, for any fault.
     """
-    document = reader.read(path.resolve())
-    names = _file_names(document)
-    folder = document.folder
     try:
+        document = reader.read(path.resolve())
+        names, folder = _file_names(document), document.folder
         with tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder) as stage:
             return _build(document, Path(stage), names, extra or {}, state)
     except OSError as error:

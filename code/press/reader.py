@@ -23,9 +23,11 @@ _CHUNK = re.compile(r"^\{\s*([A-Za-z]\w*)([^}]*)\}\s*$")
 _SPAN = re.compile(
     r"(?<![\\`])(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.S
 )
-_TEXT = (str, int, float, datetime.date)
-# What may stand in the front matter and in _quarto.yml, and of what type.
-_KEYS: dict[str, tuple[type, ...]] = {
+_TEXT = (str, int, float, datetime.date, datetime.datetime)
+# What may stand in the front matter and in _quarto.yml: a value of one of
+# these types, or one of these words.
+_Known = dict[str, tuple[type | str, ...]]
+_KEYS: _Known = {
     **dict.fromkeys(("title", "subtitle", "date", "kerberos"), _TEXT),
     **dict.fromkeys(("author", "collaborators", "sources"), (*_TEXT, list)),
     **dict.fromkeys(("lang", "output-file"), (str,)),
@@ -34,21 +36,20 @@ _KEYS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("execute", "press", "crossref", "project"), (dict,)),
     **dict.fromkeys(("format", "jupyter", "filters"), (dict, str, list)),
 }
-_EXECUTE: dict[str, tuple[type, ...]] = {
+_EXECUTE: _Known = {
     **dict.fromkeys(("echo", "include", "code-fold"), (bool,)),
-    "output": (bool, str),
+    "output": (bool, "asis"),
 }
-_PRESS: dict[str, tuple[type, ...]] = {
+_PRESS: _Known = {
     "chapter-name": (str,),
     "first-chapter": (int,),
-    "sections": (str,),
+    "sections": ("letters",),
     "placeholders": (list,),
 }
-_OPTIONS: dict[str, tuple[type, ...]] = {
+_OPTIONS: _Known = {
     **dict.fromkeys(("label", "fig-cap", "fig-alt", "tbl-cap"), (str,)),
     **_EXECUTE,
 }
-_WORDS = {"output": "asis", "sections": "letters"}
 
 
 class Line(NamedTuple):
@@ -186,7 +187,7 @@ class Document:
 def read(path: Path) -> Document:
     """Read the document at `path`, and _quarto.yml, whose keys it overrides.
 
-    Raises PressError for whatever press does not accept.
+    Raises PressError for whatever press does not accept, and OSError.
     """
     lines = _lines(path)
     start, own = _front_matter(lines)
@@ -207,12 +208,9 @@ def read(path: Path) -> Document:
 
 
 def _lines(path: Path) -> list[Line]:
+    data = path.read_bytes()
     try:
-        data = path.read_bytes()
         text = data.decode("utf-8-sig")
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-        raise PressError(f"{path.name}: {reason}.") from error
     except UnicodeDecodeError as error:
         number = data[: error.start].count(b"\n") + 1
         raise PressError(
@@ -267,10 +265,7 @@ def _yaml(lines: list[Line], cut: int = 0) -> dict[str, Any]:
 
 
 def _check(
-    values: dict[str, Any],
-    group: str,
-    known: dict[str, tuple[type, ...]],
-    lines: list[Line],
+    values: dict[str, Any], group: str, known: _Known, lines: list[Line]
 ) -> None:
     """Each key is one that press knows, its value of a type it can use."""
     for key, value in values.items():
@@ -280,24 +275,14 @@ def _check(
                 f"{place}: press does not know the {group} `{key}`; it knows "
                 f"{', '.join(known)}."
             )
-        inside = (str,) if key == "bibliography" else _TEXT
-        parts = value if isinstance(value, list) else []
-        fits = _is_a(value, known[key]) and all(
-            _is_a(x, inside) for x in parts
-        )
-        if key in _WORDS and isinstance(value, str):
-            fits = value == _WORDS[key]
+        fits = type(value) in known[key] or value in known[key]
+        if isinstance(value, list):
+            inside = (str,) if key == "bibliography" else _TEXT
+            fits = fits and all(type(part) in inside for part in value)
         if value is not None and not fits:
             text = str(value)
             short = text if len(text) < 60 else text[:57] + "..."
             raise PressError(f"{place}: `{key}` cannot be `{short}`.")
-
-
-def _is_a(value: Any, types: tuple[type, ...]) -> bool:
-    """Python counts a truth value as a number; a document does not."""
-    return isinstance(value, types) and (
-        not isinstance(value, bool) or bool in types
-    )
 
 
 def place_of(key: str, lines: list[Line]) -> str:
