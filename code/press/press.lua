@@ -13,7 +13,7 @@ local NAMES = {
   thm = 'Theorem', lem = 'Lemma', cor = 'Corollary', prp = 'Proposition',
 }
 local THEOREMS = { thm = true, lem = true, cor = true, prp = true }
-local LINE, SMALLEST = 98, 0.7 -- letters in a table's line; its least scale
+local LINE = 98 -- letters in a table's line
 
 local stringify = pandoc.utils.stringify
 local Str, Space = pandoc.Str, pandoc.Space
@@ -91,6 +91,11 @@ local function mended(tex)
     :gsub('\\[bB]igg?l%f[%A]', '\\left'):gsub('\\[bB]igg?r%f[%A]', '\\right'))
 end
 
+local function operator(before, name) -- but not a text that is an argument
+  if before:match '%a%($' or before:match ': $' then return end
+  return before .. 'op(' .. name .. ')'
+end
+
 -- every formula as Typst, all in one call: each one alone takes a while
 local converted = {}
 local function convert(doc)
@@ -103,22 +108,9 @@ local function convert(doc)
   local out, n = pandoc.write(pandoc.Pandoc(blocks), 'typst', { wrap_text = 'none' }), 0
   for formula in out:gmatch '(.-)//press' do
     n = n + 1
-    converted[formulas[n]] = formula:match '^%s*%$%s*(.-)%s*%$%s*$'
+    local body = formula:match '^%s*%$%s*(.-)%s*%$%s*$' or ''
+    converted[formulas[n]] = body:gsub('([%a]*[:(]? ?)("[^"]*")', operator)
   end
-end
-
-local function typst_math(tex)
-  local starred = {}
-  for name in tex:gmatch '\\operatorname%*%s*{([^{}]*)}' do
-    starred[name:gsub('\\[,:; ]', ''):gsub('[%s~]', '')] = true
-  end
-  return ((converted[tex] or '')
-    :gsub('([%a]*[:(]? ?)("[^"]*")', function(before, name)
-      if before:match '%a%($' or before:match ': $' then return end
-      local key = name:gsub('["%s]', ''):gsub('\u{2009}', '')
-      local limits = starred[key] and ', limits: #true' or ''
-      return before .. 'op(' .. name .. limits .. ')'
-    end))
 end
 
 -- what Pandoc leaves out or takes for something else inside a formula
@@ -135,7 +127,7 @@ local function formula(math, id)
     if found then fault(found, '`' .. found .. '` cannot stand inside math') end
   end
   if not TYPST then return end
-  local alt, body = quoted(math.text), typst_math(math.text)
+  local alt, body = quoted(math.text), converted[math.text]
   if math.mathtype == 'InlineMath' then
     return typst(opening('math', alt) .. '$' .. body .. '$]')
   end
@@ -345,7 +337,7 @@ local function letters(cell)
 end
 
 -- columns that hold their longest words, where a line does not hold the
--- table; how much smaller its letters are, and about how many lines it takes
+-- table; about how many lines it takes
 local function fitted(x)
   local natural, least, all, words = {}, {}, 0, 0
   local rows = pandoc.List(x.head.rows):clone()
@@ -360,35 +352,29 @@ local function fitted(x)
   for i in ipairs(natural) do
     all, words = all + natural[i], words + least[i]
   end
-  local scale = math.min(1, LINE / words)
-  if scale < SMALLEST then
+  if words > LINE then
     fault(stringify(rows[1].cells[#natural].contents), 'a table of ' ..
       #natural .. ' columns is wider than the page; give it fewer or shorter')
   end
   if all > LINE then
-    local line = LINE / scale
-    local share = math.max(0, line - words) / math.max(1, all - words)
+    local share = (LINE - words) / math.max(1, all - words)
     for i, spec in ipairs(x.colspecs) do
       local width = least[i] + (natural[i] - least[i]) * share
-      x.colspecs[i] = { spec[1], width / line }
+      x.colspecs[i] = { spec[1], width / LINE }
     end
   end
-  return scale, #rows * math.max(1, all / LINE)
+  return #rows * math.max(1, all / LINE)
 end
 
 local function plain_table(x)
-  local scale = fitted(x)
-  if HTML then return pandoc.Div({ x }, { class = 'table' }) end
-  if not TYPST or scale == 1 then return x end
-  local open = pandoc.RawBlock('typst', opening('scaled', scale))
-  return { open, x, pandoc.RawBlock('typst', ']') }
+  fitted(x)
+  return HTML and pandoc.Div({ x }, { class = 'table' }) or x
 end
 
 local function captioned_table(x)
   local words, id, inside, lines = caption(x), x.identifier, nil, 0
   x.content:walk { Table = function(t)
-    inside = t
-    _, lines = fitted(t)
+    inside, lines = t, fitted(t)
   end }
   if not inside then fault(id, '`' .. id .. '` must print one table') end
   if TYPST then

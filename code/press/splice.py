@@ -5,7 +5,7 @@ label whose last paragraph is the caption, as in Quarto. Every line of the
 text remembers where it comes from.
 """
 
-import json
+import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,9 +68,7 @@ def splice(document: Document, executed: Executed) -> Spliced:
     out, values = Spliced(document), iter(executed.values)
     for part in document.parts:
         if isinstance(part, Chunk):
-            outputs = executed.cells[part.number].outputs
-            pictures = executed.pictures[part.number]
-            out.lines += _cell(part, outputs, pictures, out)
+            out.lines += _cell(part, executed, out)
             continue
         text = part.spans(lambda inline: _value(inline, next(values)))
         lines = zip(text.split("\n"), part.lines, strict=False)
@@ -98,13 +96,10 @@ def _escaped(text: str) -> str:
     return text.replace(r"\[\^", r"\[<!-- -->\^")
 
 
-def _cell(
-    chunk: Chunk,
-    outputs: list[Any],
-    pictures: list[Picture],
-    out: Spliced,
-) -> list[Line]:
+def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
     """A chunk's Div: its code, then what it shows."""
+    outputs = executed.cells[chunk.number].outputs
+    pictures = executed.pictures[chunk.number]
     include = chunk.options.get("include", True)
     code = "hidden" if include else "none"
     if chunk.shown:
@@ -179,8 +174,6 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
         return re.sub(
             r"^\$+(\\displaystyle)?(.*?)\$+$", r"$$\2$$", latex, flags=re.S
         )
-    if "application/json" in bundle:
-        return _verbatim(json.dumps(bundle["application/json"], indent=2))
     if re.fullmatch(r"<[\w.]+ object( at \w+)?>", text) or not text:
         kinds = ", ".join(key for key in bundle if key != "text/plain") or text
         raise chunk.fault(
@@ -231,9 +224,8 @@ def _figure(
     (picture,) = pictures
     (output,) = filter(figures.is_image, outputs)
     figures.for_notebook(output, picture, alt)
-    suffix, content = picture.file
-    name = f"figures/{chunk.label}{suffix}"
-    files[name] = content
+    name = f"figures/{chunk.label}.{'svg' if picture.svg else 'png'}"
+    files[name] = picture.svg.encode() or base64.b64decode(picture.png)
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
     return (
         f'::: {{#{chunk.label}}}\n![]({name}){{.press fig-alt="{words}" '
