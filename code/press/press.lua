@@ -494,11 +494,12 @@ end
 
 ---- the document
 
-local function collect(id, words)
+local function collect(x)
+  local id = x.identifier
   if labels[id] and prefix(id) then
     fault(id, 'the label `' .. id .. '` is used twice')
   end
-  if id ~= '' then labels[id] = words or id end
+  if id ~= '' then labels[id] = x.t == 'Header' and stringify(x.content) or id end
 end
 
 -- a table's label and caption as those of a Div, like a chunk's
@@ -582,12 +583,7 @@ local function whole(doc)
   end
   bibliography = doc.meta.bibliography ~= nil
   doc = doc:walk { Inlines = equations, Table = labelled }
-  doc = doc:walk {
-    traverse = 'topdown',
-    Header = function(x) collect(x.identifier, stringify(x.content)) end,
-    Div = function(x) collect(x.identifier) end,
-    Span = function(x) collect(x.identifier) end,
-  }
+  doc:walk { traverse = 'topdown', Header = collect, Div = collect, Span = collect }
   if TYPST then convert(doc) end
   local function stop(f) -- what replaces an element is not walked again
     return function(x)

@@ -110,8 +110,7 @@ def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
     if include and chunk.options.get("output", True) is not False:
         output = _markdown(chunk, outputs, out.screen)
         if chunk.label.startswith("tbl-"):
-            caption = _caption(chunk, "tbl-cap")
-            output = f"::: {{#{chunk.label}}}\n{output}\n\n{caption}\n:::"
+            output = _captioned(chunk, "tbl-cap", output)
         if chunk.options.get("output") == "asis" and output.strip():
             shows = "markdown"
         if pictures:
@@ -123,20 +122,16 @@ def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
         f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}" '
         f'file="{name}" lines="{lines}"}}'
     )
-    ticks = _fence(chunk.code)
-    source = f"{ticks} {{.python}}\n{chunk.code}\n{ticks}"
+    source = _fenced(chunk.code, " {.python}")
     text = f"\n::: {head}\n{source}\n\n{output}\n:::\n"
     return [chunk.opens._replace(text=line) for line in text.split("\n")]
 
 
-def _fence(text: str) -> str:
-    ticks = max(map(len, re.findall("`+", text)), default=0)
-    return "`" * max(3, ticks + 1)
-
-
-def _verbatim(text: str) -> str:
-    ticks = _fence(text)
-    return f"{ticks}text\n{text.rstrip()}\n{ticks}"
+def _fenced(text: str, kind: str = "text") -> str:
+    """A text as it stands, between more backticks than it holds itself."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{kind}\n{text.rstrip()}\n{ticks}"
 
 
 def _markdown(chunk: Chunk, outputs: list[Any], screen: list[str]) -> str:
@@ -156,7 +151,7 @@ def _markdown(chunk: Chunk, outputs: list[Any], screen: list[str]) -> str:
         bundle = output.get("data", {})
         if output["output_type"] == "stream":
             text = output["text"]
-            parts.append(_RAW.sub(keep, text) if asis else _verbatim(text))
+            parts.append(_RAW.sub(keep, text) if asis else _fenced(text))
         elif not figures.is_image(output):
             parts.append(_shown(chunk, bundle))
     text = "\n\n".join(part for part in parts if part.strip())
@@ -181,7 +176,7 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
             "text, Markdown or a figure (or, for the screen alone, print a "
             "`{=html}` block with `output: asis`)."
         )
-    return _verbatim(text)
+    return _fenced(text)
 
 
 def _check_closed(chunk: Chunk, text: str) -> None:
@@ -199,11 +194,12 @@ def _check_closed(chunk: Chunk, text: str) -> None:
         )
 
 
-def _caption(chunk: Chunk, key: str) -> str:
+def _captioned(chunk: Chunk, key: str, content: str) -> str:
+    """The Div of a figure or a table."""
     caption = " ".join(chunk.options.get(key, "").split())
     if not caption:
         raise chunk.fault(f"needs a {key}.")
-    return caption
+    return f"::: {{#{chunk.label}}}\n{content}\n\n{caption}\n:::"
 
 
 def _figure(
@@ -227,8 +223,6 @@ def _figure(
     name = f"figures/{chunk.label}.{'svg' if picture.svg else 'png'}"
     files[name] = picture.svg.encode() or base64.b64decode(picture.png)
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
-    return (
-        f'::: {{#{chunk.label}}}\n![]({name}){{.press fig-alt="{words}" '
-        f'width="{picture.width:.3f}in"}}\n\n{_caption(chunk, "fig-cap")}\n'
-        ":::"
-    )
+    size = f'width="{picture.width:.3f}in"'
+    image = f'![]({name}){{.press fig-alt="{words}" {size}}}'
+    return _captioned(chunk, "fig-cap", image)
