@@ -29,7 +29,7 @@ _FIELDS = ("kerberos", "collaborators", "sources", "bibliography")
 def build(
     path: Path, extra: dict[str, str] | None = None, state: str = ""
 ) -> list[Path]:
-    """Execute and typeset the document at `path`; returns what was made.
+    """Execute and typeset the document at `path`; returns the three files.
 
     `extra` is recorded as provenance; `state` is explained in kept.py.
 
@@ -198,4 +198,4 @@ def _publish(
         os.replace(stage / name, folder / name)
     for name in old - figures:
         (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in made]
+    return [folder / name for name in names.values()]

@@ -92,12 +92,6 @@ class Chunk:
         return self.opens.place
 
     @property
-    def shown(self) -> bool:
-        """Whether its code stands on the page."""
-        options = self.options
-        return options.get("include", True) and options.get("echo", True)
-
-    @property
     def label(self) -> str:
         return self.options.get("label", f"chunk-{self.number + 1}")
 

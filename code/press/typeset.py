@@ -33,7 +33,7 @@ def compile_pdf(
     Raises PressError for Typst's errors and warnings, and for a formula that
     is wider than the page.
     """
-    compiler = typst.Compiler(
+    compiler: Any = typst.Compiler(
         str(source), root=str(source.parent), ignore_system_fonts=not system
     )
     try:
