@@ -86,6 +86,7 @@ def _build(
     state: str,
 ) -> list[Path]:
     meta = _meta(document, extra)
+    _check_characters(document, stage)
     executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
     for name, data in spliced.files.items():
@@ -111,6 +112,27 @@ def _build(
     nbformat.validate(book)
     nbformat.write(book, stage / names["notebook"])
     return _publish(document.folder, stage, names, set(spliced.files))
+
+
+def _check_characters(document: Document, stage: Path) -> None:
+    """What no font can show is known before anything is run."""
+    hidden = {
+        line
+        for chunk in document.chunks
+        for line in chunk.lines
+        if not (chunk.shown or line.text.startswith("#|"))
+    }
+    shown = [x.text for x in document.lines if x not in hidden]
+    words = [w for text in shown for w in text.split() if not w.isascii()]
+    page = stage / "words.typ"
+    texts = "".join(f"{json.dumps(w, ensure_ascii=False)}, " for w in words)
+    page.write_text(
+        '#set document(title: "words")\n#metadata(())<press-numbers>\n'
+        f"#for word in ({texts}) {{ text(word) + parbreak() }}\n",
+        "utf-8",
+    )
+    spliced = splice.Spliced(document)
+    typeset.compile_pdf(page, stage / "words.pdf", 0, spliced)
 
 
 def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:

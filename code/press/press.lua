@@ -13,7 +13,7 @@ local NAMES = {
   thm = 'Theorem', lem = 'Lemma', cor = 'Corollary', prp = 'Proposition',
 }
 local THEOREMS = { thm = true, lem = true, cor = true, prp = true }
-local LINE = 98 -- letters in a table's line
+local LINE, SMALLEST = 98, 0.7 -- letters in a table's line; its least scale
 
 local stringify = pandoc.utils.stringify
 local Str, Space = pandoc.Str, pandoc.Space
@@ -91,9 +91,19 @@ local function mended(tex)
     :gsub('\\[bB]igg?l%f[%A]', '\\left'):gsub('\\[bB]igg?r%f[%A]', '\\right'))
 end
 
-local function operator(before, name) -- but not a text that is an argument
-  if before:match '%a%($' or before:match ': $' then return end
-  return before .. 'op(' .. name .. ')'
+-- a formula's texts as operators, those of `\operatorname*` with limits
+local function operators(tex, body)
+  local starred = {}
+  for name in tex:gmatch '\\operatorname%*%s*{([^{}]*)}' do
+    starred[name:gsub('\\[,:; ]', ''):gsub('[%s~]', '')] = true
+  end
+  return (body:gsub('([%a]*[:(]? ?)("[^"]*")', function(before, name)
+    -- but not a text that is an argument
+    if before:match '%a%($' or before:match ': $' then return end
+    local key = name:gsub('["%s]', ''):gsub('\u{2009}', '')
+    local limits = starred[key] and ', limits: #true' or ''
+    return before .. 'op(' .. name .. limits .. ')'
+  end))
 end
 
 -- every formula as Typst, all in one call: each one alone takes a while
@@ -109,7 +119,7 @@ local function convert(doc)
   for formula in out:gmatch '(.-)//press' do
     n = n + 1
     local body = formula:match '^%s*%$%s*(.-)%s*%$%s*$' or ''
-    converted[formulas[n]] = body:gsub('([%a]*[:(]? ?)("[^"]*")', operator)
+    converted[formulas[n]] = operators(formulas[n], body)
   end
 end
 
@@ -337,7 +347,7 @@ local function letters(cell)
 end
 
 -- columns that hold their longest words, where a line does not hold the
--- table; about how many lines it takes
+-- table; how much smaller its letters are, and about how many lines it takes
 local function fitted(x)
   local natural, least, all, words = {}, {}, 0, 0
   local rows = pandoc.List(x.head.rows):clone()
@@ -352,29 +362,35 @@ local function fitted(x)
   for i in ipairs(natural) do
     all, words = all + natural[i], words + least[i]
   end
-  if words > LINE then
+  local scale = math.min(1, LINE / words)
+  if scale < SMALLEST then
     fault(stringify(rows[1].cells[#natural].contents), 'a table of ' ..
       #natural .. ' columns is wider than the page; give it fewer or shorter')
   end
   if all > LINE then
-    local share = (LINE - words) / math.max(1, all - words)
+    local line = LINE / scale
+    local share = math.max(0, line - words) / math.max(1, all - words)
     for i, spec in ipairs(x.colspecs) do
       local width = least[i] + (natural[i] - least[i]) * share
-      x.colspecs[i] = { spec[1], width / LINE }
+      x.colspecs[i] = { spec[1], width / line }
     end
   end
-  return #rows * math.max(1, all / LINE)
+  return scale, #rows * math.max(1, all / LINE)
 end
 
 local function plain_table(x)
-  fitted(x)
-  return HTML and pandoc.Div({ x }, { class = 'table' }) or x
+  local scale = fitted(x)
+  if HTML then return pandoc.Div({ x }, { class = 'table' }) end
+  if not TYPST or scale == 1 then return x end
+  local open = pandoc.RawBlock('typst', opening('scaled', scale))
+  return { open, x, pandoc.RawBlock('typst', ']') }
 end
 
 local function captioned_table(x)
   local words, id, inside, lines = caption(x), x.identifier, nil, 0
   x.content:walk { Table = function(t)
-    inside, lines = t, fitted(t)
+    inside = t
+    _, lines = fitted(t)
   end }
   if not inside then fault(id, '`' .. id .. '` must print one table') end
   if TYPST then

@@ -92,6 +92,11 @@ class Chunk:
         return self.opens.place
 
     @property
+    def shown(self) -> bool:
+        """Whether its code stands on the page."""
+        return all(self.options.get(k, True) for k in ("include", "echo"))
+
+    @property
     def label(self) -> str:
         return self.options.get("label", f"chunk-{self.number + 1}")
 

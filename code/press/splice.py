@@ -102,7 +102,7 @@ def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
     pictures = executed.pictures[chunk.number]
     include = chunk.options.get("include", True)
     code = "hidden" if include else "none"
-    if include and chunk.options.get("echo", True):
+    if chunk.shown:
         code = "folded" if chunk.options.get("code-fold") else "shown"
     output, shows = "", "output"
     if pictures or chunk.label.startswith("fig-"):
