@@ -105,8 +105,7 @@ def _run(options: argparse.Namespace) -> int:
             if status := subprocess.run(command, cwd=folder).returncode:
                 raise PressError(f"quarto ended with status {status}.")
     seconds = time.perf_counter() - start
-    shown = (".pdf", ".html", ".ipynb")
-    names = ", ".join(path.name for path in made if path.suffix in shown)
+    names = ", ".join(path.name for path in made)
     print(f"press: {names} made in {seconds:.1f} s.")
     if blank:
         print(f"press: {blank}.")

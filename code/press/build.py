@@ -12,7 +12,6 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +29,16 @@ _FIELDS = ("kerberos", "collaborators", "sources", "bibliography")
 def build(
     path: Path, extra: dict[str, str] | None = None, state: str = ""
 ) -> list[Path]:
-    """Execute and typeset the document at `path`; returns what was made.
+    """Execute and typeset the document at `path`; returns the three files.
 
     `extra` is recorded as provenance; `state` is explained in kept.py.
 
     Raises PressError, with nothing changed on disk, for any fault.
     """
-    document = reader.read(path.resolve())
-    names = file_names(document)
-    _check_bibliography(document)
     try:
-        with _staging(document.folder, names) as stage:
+        document = reader.read(path.resolve())
+        names, folder = _file_names(document), document.folder
+        with tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder) as stage:
             return _build(document, Path(stage), names, extra or {}, state)
     except OSError as error:
         raise PressError(
@@ -87,19 +85,19 @@ def _build(
     extra: dict[str, str],
     state: str,
 ) -> list[Path]:
-    system = _check_characters(document, stage)
+    meta = _meta(document, extra)
+    _check_characters(document, stage)
     executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
     for name, data in spliced.files.items():
         (stage / name).parent.mkdir(exist_ok=True)
         (stage / name).write_bytes(data)
-    meta = _meta(document, extra)
     source = stage / "report.typ"
     body = pandoc.convert("typst", spliced, meta, stage)
     head = _settings(document) + typeset.PAGE.read_text("utf-8")
     source.write_text(f"{head}\n{body}", "utf-8")
     numbers = typeset.compile_pdf(
-        source, stage / names["pdf"], _timestamp(document), system, spliced
+        source, stage / names["pdf"], _timestamp(document), spliced
     )
     (stage / "numbers.json").write_text(json.dumps(numbers), "utf-8")
     meta["press-numbers"] = "numbers.json"
@@ -116,14 +114,46 @@ def _build(
     return _publish(document.folder, stage, names, set(spliced.files))
 
 
+def _check_characters(document: Document, stage: Path) -> None:
+    """What no font can show is known before anything is run."""
+    hidden = {
+        line
+        for chunk in document.chunks
+        for line in chunk.lines
+        if not (chunk.shown or line.text.startswith("#|"))
+    }
+    shown = [x.text for x in document.lines if x not in hidden]
+    words = [w for text in shown for w in text.split() if not w.isascii()]
+    page = stage / "words.typ"
+    texts = "".join(f"{json.dumps(w, ensure_ascii=False)}, " for w in words)
+    page.write_text(
+        '#set document(title: "words")\n#metadata(())<press-numbers>\n'
+        f"#for word in ({texts}) {{ text(word) + parbreak() }}\n",
+        "utf-8",
+    )
+    spliced = splice.Spliced(document)
+    typeset.compile_pdf(page, stage / "words.pdf", 0, spliced)
+
+
 def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
-    """What Pandoc and the filter are told beside the text."""
+    """What Pandoc and the filter are told beside the text.
+
+    Raises PressError if a bibliography is missing.
+    """
     meta = {
         k: document.meta[k]
         for k in (*_META, *_FIELDS)
         if document.meta.get(k) not in (None, "")
     }
-    if files := _bibliography(document):
+    files = document.meta.get("bibliography") or []
+    files = files if isinstance(files, list) else [files]
+    for name in files:
+        if not (document.folder / name).is_file():
+            place = reader.place_of(name, document.lines)
+            raise PressError(
+                f"{place}: the bibliography `{name}` does not exist."
+            )
+    if files:
         meta["bibliography"] = [str(document.folder / name) for name in files]
     meta["press-cells"] = len(document.chunks)
     meta["press-keywords"] = [f"{key}: {extra[key]}" for key in extra]
@@ -140,11 +170,11 @@ def _settings(document: Document) -> str:
     return f"#let press = ({pairs})\n"
 
 
-# ---- what is known before anything is run --------------------------------
+def _file_names(document: Document) -> dict[str, str]:
+    """The names of the PDF, the page on the screen and the notebook.
 
-
-def file_names(document: Document) -> dict[str, str]:
-    """The names of the PDF, the page on the screen and the notebook."""
+    Raises PressError where they, or the folder of figures, cannot be written.
+    """
     name = document.meta.get("output-file", document.path.stem)
     stem = str(name).removesuffix(".pdf")
     if not stem or stem.startswith(".") or Path(stem).name != stem:
@@ -153,58 +183,14 @@ def file_names(document: Document) -> dict[str, str]:
             f"must be a plain name, not `{name}`."
         )
     endings = {"pdf": ".pdf", "html": ".html", "notebook": ".ipynb"}
-    return {kind: stem + ending for kind, ending in endings.items()}
-
-
-def _bibliography(document: Document) -> list[str]:
-    value = document.meta.get("bibliography") or []
-    return value if isinstance(value, list) else [value]
-
-
-def _check_bibliography(document: Document) -> None:
-    for name in _bibliography(document):
-        if not (document.folder / name).is_file():
-            place = reader.place_of(name, document.lines)
-            raise PressError(
-                f"{place}: the bibliography `{name}` does not exist."
-            )
-
-
-def _check_characters(document: Document, stage: Path) -> bool:
-    """Whether the machine's fonts are needed; PressError if they lack one."""
-    hidden = {
-        line
-        for chunk in document.chunks
-        for line in chunk.lines
-        if not (chunk.shown or line.text.startswith("#|"))
-    }
-    shown = [line for line in document.lines if line not in hidden]
-    words = {w for x in shown for w in x.text.split() if not w.isascii()}
-    if not words:
-        return False
-    system, missing = typeset.fonts(words, stage)
-    for line, text in product(shown, missing):
-        if text in line.text:
-            raise PressError(f"{line.place}: {typeset.no_font(text)}")
-    return system
-
-
-def _staging(
-    folder: Path, names: dict[str, str]
-) -> "tempfile.TemporaryDirectory[str]":
-    """A folder beside the document, once all targets can be written."""
+    names = {kind: stem + ending for kind, ending in endings.items()}
     for name in (*names.values(), "figures"):
-        target = folder / name
+        target = document.folder / name
         if target.exists() and not os.access(target, os.W_OK):
             raise PressError(f"{target}: no permission to write it.")
         if target.exists() and target.is_dir() != (name == "figures"):
             raise PressError(f"{target}: stands in the way; move it.")
-    try:
-        return tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder)
-    except OSError as error:
-        raise PressError(
-            f"{folder}: no permission to write here ({error.strerror})."
-        ) from error
+    return names
 
 
 def _timestamp(document: Document) -> int:
@@ -215,9 +201,6 @@ def _timestamp(document: Document) -> int:
     return int(os.environ.get("SOURCE_DATE_EPOCH", seconds))
 
 
-# ---- into place -----------------------------------------------------------
-
-
 def _publish(
     folder: Path, stage: Path, names: dict[str, str], figures: set[str]
 ) -> list[Path]:
@@ -225,7 +208,7 @@ def _publish(
     old = set()
     with suppress(OSError, ValueError, KeyError, TypeError):
         book = json.loads((folder / names["notebook"]).read_text("utf-8"))
-        listed = " ".join(book["metadata"]["figures"]).split()
+        listed = book["metadata"]["figures"]
         old = {x for x in listed if re.fullmatch(r"figures/[\w.-]+", x)}
     if figures:
         (folder / "figures").mkdir(exist_ok=True)
@@ -237,4 +220,4 @@ def _publish(
         os.replace(stage / name, folder / name)
     for name in old - figures:
         (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in made]
+    return [folder / name for name in names.values()]

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -94,13 +94,13 @@ class _Client(NotebookClient):
     as well, in a time that grows with the square of the longest line.)
     """
 
-    on_stderr: Callable[[str], None]
+    bar: Any  # of the progress, above which stderr is printed
 
     def output(self, outs: Any, msg: Any, display_id: Any, index: int) -> Any:
         content = msg["content"]
         if msg["msg_type"] == "stream":
             if content["name"] == "stderr":
-                self.on_stderr(content["text"])
+                _forward(content["text"], self.bar)
                 return None
             for out in outs:
                 if out["output_type"] == "stream":
@@ -168,7 +168,7 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
-    client.on_stderr = lambda text: _forward(text, bar)
+    client.bar = bar
     given, own = os.environ.get("PYTHONPATH"), Path(__file__).parents[1]
     paths = [str(folder / "code"), str(folder), given, str(own.resolve())]
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's own kernel

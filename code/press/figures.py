@@ -31,13 +31,6 @@ class Picture(NamedTuple):
     svg: str
     width: float
 
-    @property
-    def file(self) -> tuple[str, bytes]:
-        """The suffix and the content of what the page takes."""
-        if self.svg:
-            return ".svg", self.svg.encode()
-        return ".png", base64.b64decode(self.png)
-
 
 def is_image(output: Any) -> bool:
     bundle = output.get("data", {})
@@ -53,7 +46,12 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
         png = bundle["image/png"].strip()
         image = Image.open(io.BytesIO(base64.b64decode(png)))
         return Picture(png, "", image.width / DPI)
-    svg = _short(bundle["image/svg+xml"])
+    # two digits of a point are enough for the points of a path
+    svg = re.sub(
+        r' d="[^"]*"',
+        lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]),
+        bundle["image/svg+xml"],
+    )
     found = re.search(r'<svg[^>]*\swidth="([\d.]+)pt"', svg)
     if not found:
         raise PressError(
@@ -61,13 +59,6 @@ def picture(bundle: dict[str, Any], chunk: Chunk) -> Picture:
         )
     small = svg if len(svg) <= SVG_LIMIT else ""
     return Picture(_drawn(svg), small, float(found[1]) / 72)
-
-
-def _short(svg: str) -> str:
-    """The same drawing; a path's points have two digits of a point."""
-    return re.sub(
-        r' d="[^"]*"', lambda x: re.sub(r"(\.\d\d)\d+", r"\1", x[0]), svg
-    )
 
 
 def _drawn(svg: str) -> str:

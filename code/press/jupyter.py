@@ -8,8 +8,8 @@ a chunk of the document calls, has it displayed as Markdown instead.
 import io
 import os
 import re
-import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any
 
 from IPython import get_ipython
@@ -49,31 +49,18 @@ def plain(text: str) -> str:
     return text
 
 
-class _Asis:
-    """Holds what an asis chunk prints, and displays it when it is done."""
-
-    def __init__(self) -> None:
-        self.printed: io.StringIO | None = None
-        self.redirect: Any = None
-        self.caption = ""
-
-    def before(self, info: Any) -> None:
-        if _ASIS.search(info.raw_cell):
-            caption = _CAPTION.search(info.raw_cell)
-            self.caption = f"**Table.** {caption[1]}\n\n" if caption else ""
-            self.printed = io.StringIO()
-            self.redirect = redirect_stdout(self.printed)
-            self.redirect.__enter__()
-
-    def after(self, _result: Any) -> None:
-        if self.printed is None:
-            return
-        self.redirect.__exit__(*sys.exc_info())
-        text, self.printed = self.printed.getvalue(), None
-        if text.strip():
-            text = self.caption + text
-            shown = {"text/markdown": plain(text), "text/plain": text}
-            display(shown, raw=True)
+@contextmanager
+def _rendered(source: str) -> Iterator[None]:
+    """What an asis chunk prints in here is displayed when it is done."""
+    if not _ASIS.search(source):
+        yield
+        return
+    with redirect_stdout(io.StringIO()) as printed:
+        yield
+    text, caption = printed.getvalue(), _CAPTION.search(source)
+    if text.strip():
+        text = f"**Table.** {caption[1]}\n\n{text}" if caption else text
+        display({"text/markdown": plain(text), "text/plain": text}, raw=True)
 
 
 def show_markdown() -> None:
@@ -85,6 +72,10 @@ def show_markdown() -> None:
     shell = get_ipython()
     if shell is None or INSIDE in os.environ or hasattr(shell, "_asis"):
         return
-    shell._asis = _Asis()
-    shell.events.register("pre_run_cell", shell._asis.before)
-    shell.events.register("post_run_cell", shell._asis.after)
+    asis = shell._asis = ExitStack()
+
+    def before(info: Any) -> None:
+        asis.enter_context(_rendered(info.raw_cell))
+
+    shell.events.register("pre_run_cell", before)
+    shell.events.register("post_run_cell", lambda _result: asis.close())

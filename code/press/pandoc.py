@@ -12,9 +12,11 @@ from press.errors import PressError
 from press.splice import Spliced
 
 HERE = Path(__file__).parent
-FILTER, SCREEN = HERE / "press.lua", HERE / "page.html"
 # a long row must not turn a table's columns into equal shares of the line
-_COMMON = ("-f", "markdown", "--columns", "10000", "--wrap=none")
+_COMMON = (
+    *("-f", "markdown", "--columns", "10000", "--wrap=none"),
+    f"--lua-filter={HERE / 'press.lua'}",
+)
 _TO = {
     "typst": ("-t", "typst-citations", "--syntax-highlighting=idiomatic"),
     "notebook": (
@@ -23,7 +25,7 @@ _TO = {
     ),
     "html": (
         *("-t", "html5", "--standalone", "--mathml", "--section-divs"),
-        *("--toc", "--toc-depth=2", f"--template={SCREEN}"),
+        *("--toc", "--toc-depth=2", f"--template={HERE / 'page.html'}"),
     ),
 }
 _SUBJECT = re.compile(
@@ -47,14 +49,7 @@ def convert(
     words = {k: v for k, v in meta.items() if k != "bibliography"}
     head = f"---\n{yaml.safe_dump(words, allow_unicode=True)}---\n\n"
     done = subprocess.run(
-        [
-            pypandoc.get_pandoc_path(),
-            *_COMMON,
-            *_TO[kind],
-            "-L",
-            FILTER,
-            *cite,
-        ],
+        [pypandoc.get_pandoc_path(), *_COMMON, *_TO[kind], *cite],
         input=head + spliced.markdown,
         cwd=folder,
         capture_output=True,

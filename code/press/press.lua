@@ -12,7 +12,7 @@ local NAMES = {
   fig = 'Figure', tbl = 'Table', eq = 'Equation', sec = 'Section',
   thm = 'Theorem', lem = 'Lemma', cor = 'Corollary', prp = 'Proposition',
 }
-local NO_THEOREM = { fig = true, tbl = true, eq = true, sec = true }
+local THEOREMS = { thm = true, lem = true, cor = true, prp = true }
 local LINE, SMALLEST = 98, 0.7 -- letters in a table's line; its least scale
 
 local stringify = pandoc.utils.stringify
@@ -40,16 +40,17 @@ local function quoted(text)
   return '"' .. text .. '"'
 end
 
--- the opening of a call whose arguments are strings: #name("a", "b")[
+local function between(open, inlines, close)
+  return pandoc.Inlines { typst(open) } .. inlines .. { typst(close) }
+end
+
+-- the opening of a call: #press-name(a, b)[
 local function opening(name, ...)
-  local strings = {}
-  for i, text in ipairs { ... } do strings[i] = quoted(text) end
-  return typst('#' .. name .. '(' .. table.concat(strings, ', ') .. ')[')
+  return '#press-' .. name .. '(' .. table.concat({ ... }, ', ') .. ')['
 end
 
 -- blocks with words before the first of them and after the last
-local enclosed
-function enclosed(head, blocks, tail)
+local function enclosed(head, blocks, tail)
   if #head == 0 then
   elseif #blocks > 0 and blocks[1].t == 'Para' then
     blocks[1].content = head .. blocks[1].content
@@ -90,6 +91,21 @@ local function mended(tex)
     :gsub('\\[bB]igg?l%f[%A]', '\\left'):gsub('\\[bB]igg?r%f[%A]', '\\right'))
 end
 
+-- a formula's texts as operators, those of `\operatorname*` with limits
+local function operators(tex, body)
+  local starred = {}
+  for name in tex:gmatch '\\operatorname%*%s*{([^{}]*)}' do
+    starred[name:gsub('\\[,:; ]', ''):gsub('[%s~]', '')] = true
+  end
+  return (body:gsub('([%a]*[:(]? ?)("[^"]*")', function(before, name)
+    -- but not a text that is an argument
+    if before:match '%a%($' or before:match ': $' then return end
+    local key = name:gsub('["%s]', ''):gsub('\u{2009}', '')
+    local limits = starred[key] and ', limits: #true' or ''
+    return before .. 'op(' .. name .. limits .. ')'
+  end))
+end
+
 -- every formula as Typst, all in one call: each one alone takes a while
 local converted = {}
 local function convert(doc)
@@ -102,34 +118,31 @@ local function convert(doc)
   local out, n = pandoc.write(pandoc.Pandoc(blocks), 'typst', { wrap_text = 'none' }), 0
   for formula in out:gmatch '(.-)//press' do
     n = n + 1
-    converted[formulas[n]] = formula:match '^%s*%$%s*(.-)%s*%$%s*$'
+    local body = formula:match '^%s*%$%s*(.-)%s*%$%s*$' or ''
+    converted[formulas[n]] = operators(formulas[n], body)
   end
 end
 
-local function typst_math(tex)
-  local starred = {}
-  for name in tex:gmatch '\\operatorname%*%s*{([^{}]*)}' do
-    starred[name:gsub('\\[,:; ]', ''):gsub('[%s~]', '')] = true
-  end
-  return ((converted[tex] or '')
-    :gsub('([%a]*[:(]? ?)("[^"]*")', function(before, name)
-      if before:match '%a%($' or before:match ': $' then return end
-      local key = name:gsub('["%s]', ''):gsub('\u{2009}', '')
-      local limits = starred[key] and ', limits: #true' or ''
-      return before .. 'op(' .. name .. limits .. ')'
-    end))
-end
-
+-- what Pandoc leaves out or takes for something else inside a formula
 local TRAPS = {
   '\\[bB]igg?m?%f[%A]', '\\label', '\\tag', '\\intertext', '\\ref%f[%A]',
   '\\eqref', '\\begin{align%*?}', '\\begin{gather%*?}', '\\begin{split}',
   '\\begin{equation%*?}',
 }
-local function check_math(tex)
+
+-- for Typst a call with the TeX as the alt text, and the label if it has one
+local function formula(math, id)
   for _, trap in ipairs(TRAPS) do
-    local found = tex:match(trap)
+    local found = math.text:match(trap)
     if found then fault(found, '`' .. found .. '` cannot stand inside math') end
   end
+  if not TYPST then return end
+  local alt, body = quoted(math.text), converted[math.text]
+  if math.mathtype == 'InlineMath' then
+    return typst(opening('math', alt) .. '$' .. body .. '$]')
+  end
+  local label = id and quoted(id) or 'none'
+  return typst(opening('display', alt, label) .. '$ ' .. body .. ' $]')
 end
 
 -- a displayed formula: a Math, or the Span around a labelled one
@@ -159,28 +172,17 @@ local function equations(inlines)
 end
 
 local function equation(span)
+  if not is_display(span) then return end
   local math, number = span.content[1], target(span.identifier).number
+  local typeset = formula(math, span.identifier)
   if TYPST then
-    local alt = quoted(math.text) .. ', ' .. quoted(span.identifier)
-    return typst(
-      '#press-display(' .. alt .. ')[$ ' .. typst_math(math.text) .. ' $]'
-    )
+    return typeset
   elseif HTML then
     span.content:insert(pandoc.Span({ Str('(' .. number .. ')') }, { class = 'number' }))
     return span
   end
   math.text = math.text:gsub('%s+$', '') .. ' \\tag{' .. number .. '}'
   return math
-end
-
-local function formula(math)
-  check_math(math.text)
-  if not TYPST then return end
-  local alt, body = quoted(math.text), typst_math(math.text)
-  if math.mathtype == 'InlineMath' then
-    return typst('#press-math(' .. alt .. ')[$' .. body .. '$]')
-  end
-  return typst('#press-display(' .. alt .. ', none)[$ ' .. body .. ' $]')
 end
 
 ---- references
@@ -288,9 +290,8 @@ local function theorem(x)
   end
   if TYPST then
     local kind = prefix(id)
-    local head = { opening('press-theorem', kind, NAMES[kind], id) }
-    head = pandoc.Inlines(head) .. name .. { typst '][' }
-    return enclosed(head, x.content, { typst ']' })
+    local call = opening('theorem', quoted(kind), quoted(NAMES[kind]), quoted(id))
+    return enclosed(between(call, name, ']['), x.content, { typst ']' })
   end
   local head = pandoc.Inlines { pandoc.Strong(title(id)), Space() }
   if #name > 0 then head = head .. { Str '(' } .. name .. { Str ') ' } end
@@ -320,10 +321,9 @@ local function figure(x)
   local alt = image.attributes['fig-alt']
   image.classes = {}
   if TYPST then
-    local call = '#press-figure(' .. quoted(x.identifier) .. ', '
-      .. quoted(image.src) .. ', ' .. image.attributes.width .. ', '
-      .. quoted(alt) .. ')['
-    return pandoc.Para(pandoc.Inlines { typst(call) } .. words .. { typst ']' })
+    local call = opening('figure', quoted(x.identifier), quoted(image.src),
+      image.attributes.width, quoted(alt))
+    return pandoc.Para(between(call, words, ']'))
   elseif HTML then
     image.caption, image.attributes['fig-alt'] = pandoc.Inlines(Str(alt)), nil
     local content = { pandoc.Plain { image } }
@@ -382,8 +382,8 @@ local function plain_table(x)
   local scale = fitted(x)
   if HTML then return pandoc.Div({ x }, { class = 'table' }) end
   if not TYPST or scale == 1 then return x end
-  local open = '#press-scaled(' .. scale .. ')['
-  return { pandoc.RawBlock('typst', open), x, pandoc.RawBlock('typst', ']') }
+  local open = pandoc.RawBlock('typst', opening('scaled', scale))
+  return { open, x, pandoc.RawBlock('typst', ']') }
 end
 
 local function captioned_table(x)
@@ -394,10 +394,8 @@ local function captioned_table(x)
   end }
   if not inside then fault(id, '`' .. id .. '` must print one table') end
   if TYPST then
-    local call = '#press-table(' .. quoted(id) .. ', '
-      .. tostring(lines > 42) .. ')['
-    local head = pandoc.Inlines { typst(call) } .. words .. { typst '][' }
-    x.content:insert(1, pandoc.Para(head))
+    local call = opening('table', quoted(id), tostring(lines > 42))
+    x.content:insert(1, pandoc.Para(between(call, words, '][')))
     x.content:insert(pandoc.RawBlock('typst', ']'))
     return x.content
   elseif HTML then
@@ -445,7 +443,7 @@ local function div(x)
   if class == 'proof' then return proof(x) end
   if kind == 'fig' then return figure(x) end
   if kind == 'tbl' then return captioned_table(x) end
-  if kind and not NO_THEOREM[kind] then return theorem(x) end
+  if THEOREMS[kind] then return theorem(x) end
   local name = class and '.' .. class or '#' .. x.identifier
   fault(class or x.identifier, 'press does not know the div `' .. name .. '`')
 end
@@ -457,8 +455,7 @@ local function announces(block) -- a short paragraph does
 end
 
 local function before(inlines)
-  local head = pandoc.Inlines { typst '#press-before[' }
-  return pandoc.Para(head .. inlines .. { typst ']' })
+  return pandoc.Para(between('#press-before[', inlines, ']'))
 end
 
 local function display(x)
@@ -480,11 +477,6 @@ local function pieces(para)
       words:insert(x)
     end
   end
-  if #words == 1 and words[1].text == '#press-end' and #out > 0 then
-    local rows = out[#out].content[1].text:match '\\\\\\\\' ~= nil
-    out[#out] = before(out[#out].content)
-    words[1] = typst('#press-last(' .. tostring(rows) .. ')')
-  end
   if #words > 0 then out:insert(pandoc.Para(words)) end
   return out
 end
@@ -493,8 +485,8 @@ end
 local function leans(x)
   local first = x.t == 'Div' and x.content[2] or {} -- below a chunk's code
   local last = x.t == 'Para' and x.content[#x.content] or {}
-  local kind = first.t == 'Div' and prefix(first.identifier)
-  return kind and not NO_THEOREM[kind] or last.text == '#press-end' and announces(x)
+  return first.t == 'Div' and THEOREMS[prefix(first.identifier)]
+    or last.text == '#press-end' and announces(x)
 end
 
 local function kept(list)
@@ -518,11 +510,12 @@ end
 
 ---- the document
 
-local function collect(id, words)
+local function collect(x)
+  local id = x.identifier
   if labels[id] and prefix(id) then
     fault(id, 'the label `' .. id .. '` is used twice')
   end
-  if id ~= '' then labels[id] = words or id end
+  if id ~= '' then labels[id] = x.t == 'Header' and stringify(x.content) or id end
 end
 
 -- a table's label and caption as those of a Div, like a chunk's
@@ -578,11 +571,11 @@ local function front(meta)
     .. '#set text(lang: ' .. quoted(stringify(meta.lang or 'en')) .. ')'
   local title = pandoc.Inlines { typst '#press-title' }
   for _, key in ipairs { 'title', 'subtitle', 'author', 'date' } do
-    title = title .. { typst '[' } .. inlines(meta[key], ',') .. { typst ']' }
+    title = title .. between('[', inlines(meta[key], ','), ']')
   end
   local fields = pandoc.Inlines { typst '#press-fields()' }
   for _, fact in ipairs(facts(meta)) do
-    fields = fields .. { typst('[' .. fact[1] .. '][') } .. fact[2] .. { typst ']' }
+    fields = fields .. between('[' .. fact[1] .. '][', fact[2], ']')
   end
   return pandoc.Blocks { pandoc.RawBlock('typst', document),
     pandoc.Para(title), pandoc.Para(fields) }
@@ -601,19 +594,12 @@ end
 local function whole(doc)
   local path = doc.meta['press-numbers']
   if path then
-    local rows = pandoc.json.decode(
-      io.open(stringify(path)):read 'a', false
-    )
-    for _, row in ipairs(rows) do numbers[row.id] = row end
+    local rows = io.open(stringify(path)):read 'a'
+    for _, row in ipairs(pandoc.json.decode(rows, false)) do numbers[row.id] = row end
   end
   bibliography = doc.meta.bibliography ~= nil
   doc = doc:walk { Inlines = equations, Table = labelled }
-  doc = doc:walk {
-    traverse = 'topdown',
-    Header = function(x) collect(x.identifier, stringify(x.content)) end,
-    Div = function(x) collect(x.identifier) end,
-    Span = function(x) collect(x.identifier) end,
-  }
+  doc:walk { traverse = 'topdown', Header = collect, Div = collect, Span = collect }
   if TYPST then convert(doc) end
   local function stop(f) -- what replaces an element is not walked again
     return function(x)
@@ -625,9 +611,7 @@ local function whole(doc)
     traverse = 'topdown',
     Cite = stop(cite), Link = stop(link), Math = stop(formula),
     Image = image, Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,
-    Span = function(x)
-      if is_display(x) then return equation(x), false end
-    end,
+    Span = stop(equation),
   }
   if TYPST then
     doc.blocks = doc.blocks:walk { Div = function(x)
@@ -650,11 +634,9 @@ local function whole(doc)
     end
   end
   if TYPST then
-    local first = #doc.blocks + 1
-    for i = #doc.blocks, 1, -1 do
-      if doc.blocks[i].t == 'Header' then first = i end
-    end
-    doc.blocks:insert(first, pandoc.RawBlock('typst', '#press-contents'))
+    local contents = pandoc.RawBlock('typst', '#press-contents')
+    local _, first = doc.blocks:find_if(function(x) return x.t == 'Header' end)
+    doc.blocks:insert(first or #doc.blocks + 1, contents)
     doc.blocks:insert(pandoc.RawBlock('typst', '#press-numbers()'))
     doc.blocks = front(doc.meta) .. doc.blocks
   elseif JUPYTER then

@@ -7,6 +7,7 @@ its number, so that a fault found later can still name it.
 
 import datetime
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -22,9 +23,11 @@ _CHUNK = re.compile(r"^\{\s*([A-Za-z]\w*)([^}]*)\}\s*$")
 _SPAN = re.compile(
     r"(?<![\\`])(`+)(?!`)((?:(?!\n\s*\n).)+?)(?<!`)\1(?!`)", re.S
 )
-_TEXT = (str, int, float, datetime.date)
-# What may stand in the front matter and in _quarto.yml, and of what type.
-_KEYS: dict[str, tuple[type, ...]] = {
+_TEXT = (str, int, float, datetime.date, datetime.datetime)
+# What may stand in the front matter and in _quarto.yml: a value of one of
+# these types, or one of these words.
+_Known = dict[str, tuple[type | str, ...]]
+_KEYS: _Known = {
     **dict.fromkeys(("title", "subtitle", "date", "kerberos"), _TEXT),
     **dict.fromkeys(("author", "collaborators", "sources"), (*_TEXT, list)),
     **dict.fromkeys(("lang", "output-file"), (str,)),
@@ -33,23 +36,20 @@ _KEYS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("execute", "press", "crossref", "project"), (dict,)),
     **dict.fromkeys(("format", "jupyter", "filters"), (dict, str, list)),
 }
-_EXECUTE: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("echo", "include", "warning", "code-fold"), (bool,)),
-    "output": (bool, str),
+_EXECUTE: _Known = {
+    **dict.fromkeys(("echo", "include", "code-fold"), (bool,)),
+    "output": (bool, "asis"),
 }
-_PRESS: dict[str, tuple[type, ...]] = {
+_PRESS: _Known = {
     "chapter-name": (str,),
     "first-chapter": (int,),
-    "sections": (str,),
+    "sections": ("letters",),
     "placeholders": (list,),
 }
-_OPTIONS: dict[str, tuple[type, ...]] = {
+_OPTIONS: _Known = {
     **dict.fromkeys(("label", "fig-cap", "fig-alt", "tbl-cap"), (str,)),
-    **{key: _EXECUTE[key] for key in ("echo", "include", "code-fold")},
-    "output": (bool, str),
-    "fig-pos": (str,),
+    **_EXECUTE,
 }
-_WORDS = {"output": "asis", "fig-pos": "H", "sections": "letters"}
 
 
 class Line(NamedTuple):
@@ -94,8 +94,7 @@ class Chunk:
     @property
     def shown(self) -> bool:
         """Whether its code stands on the page."""
-        options = self.options
-        return options.get("include", True) and options.get("echo", True)
+        return all(self.options.get(k, True) for k in ("include", "echo"))
 
     @property
     def label(self) -> str:
@@ -187,13 +186,13 @@ class Document:
 def read(path: Path) -> Document:
     """Read the document at `path`, and _quarto.yml, whose keys it overrides.
 
-    Raises PressError for whatever press does not accept.
+    Raises PressError for whatever press does not accept, and OSError.
     """
     lines = _lines(path)
     start, own = _front_matter(lines)
     beside = path.parent / "_quarto.yml"
     others = _lines(beside) if beside.is_file() else []
-    shared = _yaml(others) if others else {}
+    shared = _yaml(others)
     parts = {"execute": _EXECUTE, "press": _PRESS}
     for values, where in ((shared, others), (own, lines[:start])):
         _check(values, "key", _KEYS, where)
@@ -208,12 +207,9 @@ def read(path: Path) -> Document:
 
 
 def _lines(path: Path) -> list[Line]:
+    data = path.read_bytes()
     try:
-        data = path.read_bytes()
         text = data.decode("utf-8-sig")
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-        raise PressError(f"{path.name}: {reason}.") from error
     except UnicodeDecodeError as error:
         number = data[: error.start].count(b"\n") + 1
         raise PressError(
@@ -268,10 +264,7 @@ def _yaml(lines: list[Line], cut: int = 0) -> dict[str, Any]:
 
 
 def _check(
-    values: dict[str, Any],
-    group: str,
-    known: dict[str, tuple[type, ...]],
-    lines: list[Line],
+    values: dict[str, Any], group: str, known: _Known, lines: list[Line]
 ) -> None:
     """Each key is one that press knows, its value of a type it can use."""
     for key, value in values.items():
@@ -281,24 +274,14 @@ def _check(
                 f"{place}: press does not know the {group} `{key}`; it knows "
                 f"{', '.join(known)}."
             )
-        inside = (str,) if key == "bibliography" else _TEXT
-        parts = value if isinstance(value, list) else []
-        fits = _is_a(value, known[key]) and all(
-            _is_a(x, inside) for x in parts
-        )
-        if key in _WORDS and isinstance(value, str):
-            fits = value == _WORDS[key]
+        fits = type(value) in known[key] or value in known[key]
+        if isinstance(value, list):
+            inside = (str,) if key == "bibliography" else _TEXT
+            fits = fits and all(type(part) in inside for part in value)
         if value is not None and not fits:
             text = str(value)
             short = text if len(text) < 60 else text[:57] + "..."
             raise PressError(f"{place}: `{key}` cannot be `{short}`.")
-
-
-def _is_a(value: Any, types: tuple[type, ...]) -> bool:
-    """Python counts a truth value as a number; a document does not."""
-    return isinstance(value, types) and (
-        not isinstance(value, bool) or bool in types
-    )
 
 
 def place_of(key: str, lines: list[Line]) -> str:
@@ -310,37 +293,27 @@ def place_of(key: str, lines: list[Line]) -> str:
 
 def _cut(document: Document, start: int) -> None:
     """Cut the lines into text, fenced code and chunks."""
-    lines, index, fence = document.lines, start, ""
-    text = Text([])
-    defaults = document.meta["execute"]
-    while index < len(lines):
-        line = lines[index]
-        opens = None if fence else _FENCE.match(line.text)
-        header = _CHUNK.match(opens[3].strip()) if opens else None
-        if opens and header:
-            _check_header(line, opens, header)
-            end = _chunk_end(lines, index + 1, opens[2])
-            inside = lines[index + 1 : end]
-            options = {**defaults, **_options(inside, document.chunks)}
-            number = len(document.chunks)
-            document.parts += [
-                text,
-                Chunk(number, options, inside, line),
-            ]
-            text, index = Text([]), end + 1
-            continue
-        was_open, fence = fence, next_fence(fence, line.text)
-        if bool(fence or was_open) != text.is_code or (fence and not was_open):
-            document.parts.append(text)
-            text = Text([], bool(fence or was_open))
-        text.lines.append(line)
-        index += 1
+    text, lines = Text([]), iter(document.lines[start:])
+    for line in lines:
+        if next_fence("", line.text):
+            document.parts += [text, _block(document, line, lines)]
+            text = Text([])
+        else:
+            text.lines.append(line)
     document.parts.append(text)
 
 
-def _check_header(
-    line: Line, opens: re.Match[str], header: re.Match[str]
-) -> None:
+def _block(
+    document: Document, opens: Line, lines: Iterator[Line]
+) -> Text | Chunk:
+    """What a fence opens: a chunk, or code that is shown as it is."""
+    fence = next_fence("", opens.text)
+    inside = [*takewhile(lambda line: next_fence(fence, line.text), lines)]
+    end = opens.number + len(inside)
+    closing = document.lines[end : end + 1]  # is taken from `lines` as well
+    header = _CHUNK.match(opens.text.strip().removeprefix(fence).strip())
+    if not header:
+        return Text([opens, *inside, *closing], is_code=True)
     if header[1] != "python":
         reason = f"press runs chunks in `{{python}}`, not in `{{{header[1]}}}`"
     elif header[2].strip():
@@ -348,26 +321,20 @@ def _check_header(
             "write the options of a chunk as `#| key: value` lines, not "
             "inside its braces"
         )
-    elif opens[1] or opens[2][0] == "~":
+    elif not opens.text.startswith("```"):
         reason = "a chunk opens with ``` at the beginning of its line"
+    elif not closing:
+        reason = f"this chunk is never closed; end it with a line `{fence}`"
     else:
-        return
-    raise PressError(f"{line.place}: {reason}.")
-
-
-def _chunk_end(lines: list[Line], index: int, mark: str) -> int:
-    for end in range(index, len(lines)):
-        if not next_fence(mark, lines[end].text):
-            return end
-    raise PressError(
-        f"{lines[index - 1].place}: this chunk is never closed; end it with "
-        f"a line `{mark}`."
-    )
+        before = document.chunks
+        options = {**document.meta["execute"], **_options(inside, before)}
+        return Chunk(len(before), options, inside, opens)
+    raise PressError(f"{opens.place}: {reason}.")
 
 
 def _options(lines: list[Line], before: list[Chunk]) -> dict[str, Any]:
     head = [*takewhile(lambda line: line.text.startswith("#|"), lines)]
-    options = _yaml(head, 2) if head else {}
+    options = _yaml(head, 2)
     _check(options, "chunk option", _OPTIONS, head)
     options = {k: v for k, v in options.items() if v is not None}
     label, place = options.get("label", "a"), place_of("label", head)

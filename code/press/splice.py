@@ -5,7 +5,7 @@ label whose last paragraph is the caption, as in Quarto. Every line of the
 text remembers where it comes from.
 """
 
-import json
+import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,7 @@ _KEPT = '<press-html n="{}">'
 class Spliced:
     """The text, the place of each of its lines, and the figures' files."""
 
-    name: str
+    document: Document
     lines: list[Line] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     screen: list[str] = field(default_factory=list)  # HTML, not for Pandoc
@@ -46,9 +46,13 @@ class Spliced:
     def markdown(self) -> str:
         return "\n".join(line.text for line in self.lines) + "\n"
 
+    @property
+    def name(self) -> str:
+        return self.document.path.name
+
     def find(self, words: str) -> str | None:
         """The place of the line that holds these words, or part of them."""
-        for line in self.lines:
+        for line in (*self.lines, *self.document.lines):
             if words and words in line.text:
                 return line.place
         whole, longest, place = " ".join(words.split()), 8, None
@@ -61,12 +65,10 @@ class Spliced:
 
 def splice(document: Document, executed: Executed) -> Spliced:
     """Put values and outputs in place; PressError for what cannot be shown."""
-    out, values = Spliced(document.path.name), iter(executed.values)
+    out, values = Spliced(document), iter(executed.values)
     for part in document.parts:
         if isinstance(part, Chunk):
-            outputs = executed.cells[part.number].outputs
-            pictures = executed.pictures[part.number]
-            out.lines += _cell(part, outputs, pictures, out)
+            out.lines += _cell(part, executed, out)
             continue
         text = part.spans(lambda inline: _value(inline, next(values)))
         lines = zip(text.split("\n"), part.lines, strict=False)
@@ -94,13 +96,10 @@ def _escaped(text: str) -> str:
     return text.replace(r"\[\^", r"\[<!-- -->\^")
 
 
-def _cell(
-    chunk: Chunk,
-    outputs: list[Any],
-    pictures: list[Picture],
-    out: Spliced,
-) -> list[Line]:
+def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
     """A chunk's Div: its code, then what it shows."""
+    outputs = executed.cells[chunk.number].outputs
+    pictures = executed.pictures[chunk.number]
     include = chunk.options.get("include", True)
     code = "hidden" if include else "none"
     if chunk.shown:
@@ -111,8 +110,7 @@ def _cell(
     if include and chunk.options.get("output", True) is not False:
         output = _markdown(chunk, outputs, out.screen)
         if chunk.label.startswith("tbl-"):
-            caption = _caption(chunk, "tbl-cap")
-            output = f"::: {{#{chunk.label}}}\n{output}\n\n{caption}\n:::"
+            output = _captioned(chunk, "tbl-cap", output)
         if chunk.options.get("output") == "asis" and output.strip():
             shows = "markdown"
         if pictures:
@@ -124,20 +122,16 @@ def _cell(
         f'{{.cell n="{chunk.number}" code="{code}" shows="{shows}" '
         f'file="{name}" lines="{lines}"}}'
     )
-    ticks = _fence(chunk.code)
-    source = f"{ticks} {{.python}}\n{chunk.code}\n{ticks}"
+    source = _fenced(chunk.code, " {.python}")
     text = f"\n::: {head}\n{source}\n\n{output}\n:::\n"
     return [chunk.opens._replace(text=line) for line in text.split("\n")]
 
 
-def _fence(text: str) -> str:
-    ticks = max(map(len, re.findall("`+", text)), default=0)
-    return "`" * max(3, ticks + 1)
-
-
-def _verbatim(text: str) -> str:
-    ticks = _fence(text)
-    return f"{ticks}text\n{text.rstrip()}\n{ticks}"
+def _fenced(text: str, kind: str = "text") -> str:
+    """A text as it stands, between more backticks than it holds itself."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{kind}\n{text.rstrip()}\n{ticks}"
 
 
 def _markdown(chunk: Chunk, outputs: list[Any], screen: list[str]) -> str:
@@ -157,7 +151,7 @@ def _markdown(chunk: Chunk, outputs: list[Any], screen: list[str]) -> str:
         bundle = output.get("data", {})
         if output["output_type"] == "stream":
             text = output["text"]
-            parts.append(_RAW.sub(keep, text) if asis else _verbatim(text))
+            parts.append(_RAW.sub(keep, text) if asis else _fenced(text))
         elif not figures.is_image(output):
             parts.append(_shown(chunk, bundle))
     text = "\n\n".join(part for part in parts if part.strip())
@@ -175,8 +169,6 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
         return re.sub(
             r"^\$+(\\displaystyle)?(.*?)\$+$", r"$$\2$$", latex, flags=re.S
         )
-    if "application/json" in bundle:
-        return _verbatim(json.dumps(bundle["application/json"], indent=2))
     if re.fullmatch(r"<[\w.]+ object( at \w+)?>", text) or not text:
         kinds = ", ".join(key for key in bundle if key != "text/plain") or text
         raise chunk.fault(
@@ -184,7 +176,7 @@ def _shown(chunk: Chunk, bundle: dict[str, Any]) -> str:
             "text, Markdown or a figure (or, for the screen alone, print a "
             "`{=html}` block with `output: asis`)."
         )
-    return _verbatim(text)
+    return _fenced(text)
 
 
 def _check_closed(chunk: Chunk, text: str) -> None:
@@ -202,11 +194,12 @@ def _check_closed(chunk: Chunk, text: str) -> None:
         )
 
 
-def _caption(chunk: Chunk, key: str) -> str:
+def _captioned(chunk: Chunk, key: str, content: str) -> str:
+    """The Div of a figure or a table."""
     caption = " ".join(chunk.options.get(key, "").split())
     if not caption:
         raise chunk.fault(f"needs a {key}.")
-    return caption
+    return f"::: {{#{chunk.label}}}\n{content}\n\n{caption}\n:::"
 
 
 def _figure(
@@ -227,12 +220,9 @@ def _figure(
     (picture,) = pictures
     (output,) = filter(figures.is_image, outputs)
     figures.for_notebook(output, picture, alt)
-    suffix, content = picture.file
-    name = f"figures/{chunk.label}{suffix}"
-    files[name] = content
+    name = f"figures/{chunk.label}.{'svg' if picture.svg else 'png'}"
+    files[name] = picture.svg.encode() or base64.b64decode(picture.png)
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
-    return (
-        f'::: {{#{chunk.label}}}\n![]({name}){{.press fig-alt="{words}" '
-        f'width="{picture.width:.3f}in"}}\n\n{_caption(chunk, "fig-cap")}\n'
-        ":::"
-    )
+    size = f'width="{picture.width:.3f}in"'
+    image = f'![]({name}){{.press fig-alt="{words}" {size}}}'
+    return _captioned(chunk, "fig-cap", image)
