@@ -36,7 +36,7 @@ def images(angle: float, sigma: float) -> mp.mpf:
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_density_is_the_sum_over_images(sigma):
     angles = grid(sigma, 7) + 0.3 * sigma
-    ours = WrappedNormal(double(0.0), double(sigma)).log_prob(angles)
+    ours = WrappedNormal(double(2.9), double(sigma)).log_prob(angles + 2.9)
     want = [float(mp.log(images(float(a), sigma))) for a in angles]
     torch.testing.assert_close(
         ours, torch.tensor(want, dtype=torch.float64), atol=1e-10, rtol=1e-10
@@ -61,24 +61,6 @@ def test_mass_is_one_and_kl_and_entropy_are_their_integrals(
     assert float(ours) == pytest.approx(integral, abs=tolerance)
     entropy = math.log(TAU) - integral
     assert float(q.entropy()) == pytest.approx(entropy, abs=2 * tolerance)
-
-
-@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.0])
-def test_large_sample_agrees_with_density_and_entropy(sigma):
-    """The sample is a wrapped torch.randn and knows nothing of the series."""
-    torch.manual_seed(0)
-    n = 400_000
-    q = WrappedNormal(double(2.9), double(sigma))
-    angles = wrap(2.9 + sigma * torch.randn(n, dtype=torch.float64))
-    log_f = q.log_prob(angles)
-    error = 4 * float(log_f.std()) / n**0.5
-    assert float(-log_f.mean()) == pytest.approx(float(q.entropy()), abs=error)
-    counts = torch.histc(angles, bins=16, min=-math.pi, max=math.pi)
-    edges = torch.linspace(-math.pi, math.pi, 16 * 64 + 1).double()
-    middle = (edges[1:] + edges[:-1]) / 2
-    mass = q.log_prob(middle).exp().reshape(16, 64).mean(1) * TAU / 16
-    spread = (mass * (1 - mass) / n).sqrt()
-    assert ((counts / n - mass).abs() < 4.5 * spread + 1e-6).all()
 
 
 def test_rsample_has_the_moments_of_a_wrapped_normal():

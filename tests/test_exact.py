@@ -1,12 +1,8 @@
 """The plane, exactly: the lattice, its bound, its gradient, the gaps."""
 
-import math
-
 import pytest
 import torch
-from numpy.polynomial.hermite_e import hermegauss
 from torch.distributions import Normal
-from torch.nn.functional import softplus
 
 from aevb import evaluation, exact, tasks
 from aevb.exact import ExactTask, lattice
@@ -95,17 +91,6 @@ def test_the_mean_estimate_is_a_bound_that_tightens(vae, x):
     assert gaps[0] > 3 * gaps[1] > 9 * abs(gaps[2])
 
 
-def test_linear_logits_are_integrated_as_by_gauss_and_hermite(x):
-    torch.manual_seed(0)
-    decoder = torch.nn.Sequential(torch.nn.Linear(1, 12))
-    nodes, weights = map(torch.tensor, hermegauss(60))
-    logits = decoder(nodes.float().unsqueeze(1)).double()
-    terms = x.double() @ logits.T - softplus(logits).sum(dim=1)
-    expected = (terms.exp() @ weights).log() - 0.5 * math.log(2 * math.pi)
-    found = log_px_by_lattice(decoder, x, lattice(4000, 1))
-    torch.testing.assert_close(found.double(), expected, atol=2e-3, rtol=0)
-
-
 @pytest.mark.parametrize("share", [0.1, 0.9])
 def test_each_network_follows_its_own_objective(small, share):
     task = ExactTask(ExactConfig(hidden_dims=(8, 4), points=16))
@@ -127,10 +112,7 @@ def test_each_network_follows_its_own_objective(small, share):
         encoder = negative_elbo(model, batch[:4])["loss"]
     assert terms["nll"] == nll
     torch.testing.assert_close(terms["loss"], nll + encoder)
-    for network, objective in (
-        (model.decoder, nll),
-        (model.encoder, encoder),
-    ):
+    for network, objective in ((model.decoder, nll), (model.encoder, encoder)):
         weights = list(network.parameters())
         gradients = torch.autograd.grad(objective, weights, retain_graph=True)
         for w, expected in zip(weights, gradients, strict=True):
