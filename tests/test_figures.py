@@ -46,8 +46,9 @@ def test_the_square_is_that_of_the_course():
     assert torch.equal(grid.points, torch.cartesian_prod(axis, axis).flip(1))
 
 
-def test_quantiles_of_the_prior_cut_it_into_equal_parts():
-    grid = latent.latent_quantiles(8)
+@pytest.mark.parametrize("dims", [1, 2])
+def test_quantiles_of_the_prior_cut_it_into_equal_parts(dims):
+    grid = latent.latent_quantiles(8, dims)
     levels = torch.distributions.Normal(0.0, 1.0).cdf(grid.points[:8, 0])
     assert torch.allclose(levels, (torch.arange(8) + 0.5) / 8)
 
@@ -81,8 +82,6 @@ def test_one_latent_dimension_has_a_line_of_images_and_rows_of_codes():
     ]
     assert [tuple(grid.points.shape) for grid in grids] == [(8, 1)] * 3
     assert grids[0].points.flatten().tolist() == grids[0].columns
-    levels = torch.distributions.Normal(0.0, 1.0).cdf(grids[1].points[:, 0])
-    assert torch.allclose(levels, (torch.arange(8) + 0.5) / 8)
     figure = printed(latent.image_grids([(g, uniform(8, 784)) for g in grids]))
     assert figure.axes[0].images[0].get_array().shape == (28, 8 * 28)
     assert_labelled(figure)
