@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.distributions import Normal
+from torch.testing import assert_close
 
 from aevb import evaluation, exact, tasks
 from aevb.exact import ExactTask, lattice
@@ -52,7 +53,7 @@ def test_likelihoods_are_those_of_the_logits(vae, x):
     for g in range(5):
         logits = vae.decoder(z[g]).expand_as(x)
         expected = bernoulli_log_likelihood(logits, x)
-        torch.testing.assert_close(found[:, g], expected)
+        assert_close(found[:, g], expected)
 
 
 def test_the_gradient_is_that_of_the_plain_formula(vae, x):
@@ -62,13 +63,9 @@ def test_the_gradient_is_that_of_the_plain_formula(vae, x):
     p = torch.sigmoid(vae.decoder(z)).unsqueeze(0)  # (1, G, D)
     pixels = torch.where(x.unsqueeze(1) == 1, p, 1 - p)
     plain = pixels.prod(dim=2).mean(dim=1).log().sum()
-    torch.testing.assert_close(value, plain)
-    for one, other in zip(
-        torch.autograd.grad(value, weights),
-        torch.autograd.grad(plain, weights),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    assert_close(value, plain)
+    found, want = (torch.autograd.grad(v, weights) for v in (value, plain))
+    assert_close(found, want, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -111,12 +108,11 @@ def test_each_network_follows_its_own_objective(small, share):
     else:
         encoder = negative_elbo(model, batch[:4])["loss"]
     assert terms["nll"] == nll
-    torch.testing.assert_close(terms["loss"], nll + encoder)
+    assert_close(terms["loss"], nll + encoder)
     for network, objective in ((model.decoder, nll), (model.encoder, encoder)):
         weights = list(network.parameters())
-        gradients = torch.autograd.grad(objective, weights, retain_graph=True)
-        for w, expected in zip(weights, gradients, strict=True):
-            torch.testing.assert_close(w.grad, expected)
+        expected = torch.autograd.grad(objective, weights, retain_graph=True)
+        assert_close([w.grad for w in weights], [*expected])
 
 
 @torch.no_grad()
