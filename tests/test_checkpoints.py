@@ -43,6 +43,9 @@ def test_json_is_whole_and_has_no_nan(tmp_path):
     checkpoints.write_json(path, {"value": 1.5})
     with pytest.raises(ValueError, match="not JSON compliant"):
         checkpoints.write_json(path, {"value": float("nan")})
+    with pytest.raises(UserError), checkpoints.replacing(path) as beside:
+        beside.write_text("half of it")
+        raise OSError("the disk is full")
     assert path.read_text() == '{\n  "value": 1.5\n}\n'
     assert list(tmp_path.iterdir()) == [path]
 
