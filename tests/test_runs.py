@@ -12,6 +12,7 @@ from aevb import checkpoints, experiments, profiles, results, runs
 from aevb.errors import UserError
 from aevb.experiments import Experiment, Study
 from aevb.settings import Config
+from conftest import flipped
 from toy_aevb import Counted
 
 
@@ -33,11 +34,8 @@ def test_a_run_is_trained_once_and_loaded_once(line):
     assert trainings() == 1
     assert torch.equal(first.model.weight, second.model.weight)
     assert not second.model.training
-    assert (first.history, first.metrics, first.seconds) == (
-        second.history,
-        second.metrics,
-        second.seconds,
-    )
+    for what in ("history", "metrics", "seconds"):
+        assert getattr(first, what) == getattr(second, what)
     assert not list(line.glob("*/checkpoint*"))
 
 
@@ -137,16 +135,10 @@ def test_two_at_once_train_once(line):
 def damage(path, how):
     content = path.read_bytes()
     middle = len(content) // 2
-    flipped = bytes([content[middle] ^ 1])
-    path.write_bytes(
-        {
-            "empty": b"",
-            "cut": content[:middle],
-            "garbage": b"\xff" * 40,
-            "a bit": content[:middle] + flipped + content[middle + 1 :],
-        }[how]
-    )
-    return path.read_bytes()
+    damaged = {"empty": b"", "cut": content[:middle], "garbage": b"\xff" * 40}
+    damaged["a bit"] = flipped(content, middle)
+    path.write_bytes(damaged[how])
+    return damaged[how]
 
 
 def set_aside(path, content, capsys, n=1):
