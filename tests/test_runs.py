@@ -61,9 +61,6 @@ def test_what_only_the_evaluation_depends_on_retrains_nothing(
 def test_the_quick_profile_is_another_run(line, monkeypatch):
     monkeypatch.setenv("AEVB_PROFILE", "quick")
     assert runs.run("line").config.epochs == 1
-    monkeypatch.setenv("AEVB_PROFILE", "hasty")
-    with pytest.raises(UserError, match="must be one of full, quick, gpu"):
-        runs.run("line")
 
 
 @pytest.mark.parametrize("profile", profiles.PROFILES)
@@ -84,9 +81,7 @@ def test_every_entry_names_what_there_is_in_every_profile(
         assert set(study.runs) <= set(full)
 
 
-def test_an_unknown_name_or_setting_is_answered_and_changes_nothing(line):
-    with pytest.raises(UserError, match="did you mean line"):
-        runs.run("lime")
+def test_an_unknown_setting_is_answered_and_changes_nothing(line):
     with pytest.raises(UserError, match="unknown setting 'width'"):
         runs.run("line", width=3)
     assert not line.exists()
