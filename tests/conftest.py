@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,21 +49,41 @@ def pytest_collection_finish():
 
 
 @pytest.fixture
-def said(monkeypatch, capsys):
-    """Run a command; give its exit status and what it printed."""
+def called(monkeypatch, capsys):
+    """Call a command line; give its exit status and what it printed."""
 
-    from aevb import cli
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["aevb", *args])
-        status = 0
+    def call(main, *args):
+        monkeypatch.setattr(sys, "argv", ["command", *args])
         try:
-            cli.main()
+            status = main() or 0
         except SystemExit as end:
             status = end.code
         return status, *capsys.readouterr()
 
-    return run
+    return call
+
+
+@pytest.fixture
+def said(called):
+    """The same of `aevb`."""
+    from aevb import cli
+
+    return partial(called, cli.main)
+
+
+@pytest.fixture
+def refused(called, tmp_path):
+    """The one line that a command line says when it refuses."""
+
+    def call(main, *args, unchanged=True):
+        before = snapshot(tmp_path)
+        status, out, err = called(main, *args)
+        assert status == 2, out + err
+        assert err.count("\n") == 1, err
+        assert not unchanged or snapshot(tmp_path) == before
+        return err
+
+    return call
 
 
 # ---- experiments of a moment
@@ -142,6 +163,11 @@ def write_mnist(folder, content=CONTENT):
     return folder
 
 
+def flipped(content, place):
+    """The same bytes but for one bit."""
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
 def good_source(work):
     return write_mnist(work / "anywhere")
 
@@ -197,12 +223,12 @@ def start(tmp_path):
         "TOY_GO": str(tmp_path / "go"),
     }
 
-    def run(*args):
+    def run(*args, stdout=subprocess.PIPE):
         process = subprocess.Popen(
             [sys.executable, *map(str, args)],
             cwd=tmp_path,
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -212,9 +238,9 @@ def start(tmp_path):
 
     yield run
     for process in running:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with process:  # closes its pipes
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def until(condition):
@@ -256,30 +282,6 @@ def snapshot(folder):
     }
 
 
-# ---- what a command line says
-
-
-@pytest.fixture
-def refused(monkeypatch, capsys, tmp_path):
-    """The one line that a command line says when it refuses."""
-
-    def call(main, *args, unchanged=True):
-        before = snapshot(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["command", *args])
-        status = 0
-        try:
-            status = main()
-        except SystemExit as end:
-            status = end.code
-        out, err = capsys.readouterr()
-        assert status == 2, out + err
-        assert err.count("\n") == 1, err
-        assert not unchanged or snapshot(tmp_path) == before
-        return err
-
-    return call
-
-
 # ---- a small report
 
 
@@ -309,9 +311,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")  # its event loop is in the way of a kernel's
 def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed"
-    )
+    sync_api = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM:
         pytest.skip("no chromium is installed")
     with sync_api.sync_playwright() as p:
@@ -356,10 +356,7 @@ def fits(tab, width):
 
 def serious_faults(tab):
     """What axe finds that keeps a reader out: a name and an element each."""
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright",
-        reason="axe-playwright-python is not installed",
-    )
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     return [
         (fault["id"], fault["nodes"][0]["html"])
         for fault in axe.Axe().run(tab).response["violations"]

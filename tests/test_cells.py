@@ -1,7 +1,5 @@
 from pathlib import Path
 
-import pytest
-
 from aevb import cells
 
 REPORT = Path(__file__).parents[1] / "report.qmd"
@@ -41,15 +39,7 @@ def test_sync_writes_the_packages_text_and_leaves_the_rest() -> None:
     assert "import torch" in renewed
     assert renewed.endswith("More words.\n")
     assert cells.sync(renewed) == renewed
-
-
-@pytest.mark.parametrize(
-    "change", [("**2", "**3"), ("0.5", "0.25"), ("dim=1", "dim=0")]
-)
-def test_a_change_of_code_is_seen(change: tuple[str, str]) -> None:
-    renewed = cells.sync(CELL)
-    assert change[0] in renewed
-    assert len(cells.differences(renewed.replace(*change, 1))) == 2
+    assert len(cells.differences(renewed.replace("**2", "**3", 1))) == 2
 
 
 def test_a_method_is_found_by_what_it_is_bound_to() -> None:

@@ -1,7 +1,6 @@
-"""A binary image has the stated law, a deformed one the stated map, and
-MNIST the published moments.
+"""A binary image has the stated law, a deformed one the stated map.
 
-All but the tests of the published data use a small stand-in.
+All but the test of the published data use a small stand-in.
 """
 
 import doctest
@@ -14,7 +13,6 @@ from aevb import data, mnist_files
 from aevb.errors import UserError
 from conftest import CONTENT
 
-# where torchvision is imported as well, which takes seconds
 # -- binary images
 
 GREY = torch.arange(256, dtype=torch.uint8)
@@ -34,24 +32,18 @@ def test_a_dynamic_draw_is_bernoulli_with_mean_x_over_255():
     assert abs((z[1:255] ** 2).sum() - 254) < 4 * 22.5
 
 
-def test_a_dynamic_draw_is_fresh_and_follows_the_global_seed():
-    grey = torch.full((100, 784), 128, dtype=torch.uint8)
-    torch.manual_seed(5)
-    first, second = data.binarize(grey), data.binarize(grey)
-    assert 0.45 < (first != second).float().mean() < 0.55
-    torch.manual_seed(5)
-    assert torch.equal(data.binarize(grey), first)
-
-
-def test_pixels_are_drawn_independently():
+def test_each_pixel_of_each_draw_is_fresh_and_follows_the_global_seed():
+    grey = torch.full((20_000, 4), 128, dtype=torch.uint8)
     torch.manual_seed(0)
-    grey = torch.full((20_000, 8), 128, dtype=torch.uint8)
-    correlation = torch.corrcoef(data.binarize(grey).T) - torch.eye(8)
+    both = torch.cat([data.binarize(grey), data.binarize(grey)], dim=1)
+    correlation = torch.corrcoef(both.T) - torch.eye(8)
     assert correlation.abs().max() < 5 / 20_000**0.5
+    torch.manual_seed(0)
+    assert torch.equal(data.binarize(grey), both[:, :4])
 
 
 def test_a_fixed_draw_depends_on_its_seed_alone():
-    grey = GREY.expand(50, 256).contiguous()
+    grey = GREY.expand(5000, 256).contiguous()
     torch.manual_seed(0)
     state = torch.get_rng_state()
     first = data.binarize(grey, "fixed")
@@ -64,11 +56,6 @@ def test_a_fixed_draw_depends_on_its_seed_alone():
     p = grey.double() / 255
     error = (first.double() - p).sum() / (p * (1 - p)).sum().sqrt()
     assert abs(error) < 4
-
-
-def test_threshold_is_the_upper_half():
-    expected = (torch.arange(256) > 127).float()
-    assert torch.equal(data.binarize(GREY, "threshold"), expected)
 
 
 @pytest.mark.parametrize("call", [data.binarize, data.deform])
@@ -97,15 +84,10 @@ DOWN, RIGHT = torch.meshgrid(PLACES, PLACES, indexing="ij")
 @pytest.mark.parametrize(
     ("angle", "shear", "size", "aspect", "right", "down", "x", "y"),
     [
-        (0, 0, 0, 0, 0, 0, RIGHT, DOWN),
         (0, 0, 0, 0, 2, -3, RIGHT + 2, DOWN - 3),
-        (math.pi / 2, 0, 0, 0, 0, 0, -DOWN, RIGHT),
-        (0, 2, 0, 0, 0, 0, RIGHT + 2 * DOWN, DOWN),
         (0, 0, math.log(3), 0, 0, 0, 3 * RIGHT, 3 * DOWN),
-        (0, 0, HALF, HALF, 0, 0, 3 * RIGHT, DOWN),
         (math.pi / 2, 2, 0, 0, 1, 0, 1 - DOWN, RIGHT + 2 * DOWN),
         (math.pi / 2, 0, HALF, HALF, 0, 0, -DOWN, 3 * RIGHT),
-        (math.pi / 2, 0, HALF, -HALF, 0, 0, -3 * DOWN, RIGHT),
         (0, 2, HALF, -HALF, 0, 0, RIGHT + 6 * DOWN, 3 * DOWN),
         (math.pi / 2, 2, HALF, -HALF, 0, 0, -3 * DOWN, RIGHT + 6 * DOWN),
     ],
@@ -218,13 +200,9 @@ def test_torchvision_reads_the_same_folder(small, tmp_path):
 # -- the published data
 
 
-@pytest.fixture(scope="module")
-def mnist():
+def test_the_published_shapes_and_labels():
     """From disk, or from either source; a clear error where neither is."""
-    return data.load_mnist()
-
-
-def test_the_published_shapes_and_labels(mnist):
+    mnist = data.load_mnist()
     assert mnist.train.images.shape == (60_000, 784)
     assert mnist.test.images.shape == (10_000, 784)
     assert mnist.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
@@ -232,25 +210,3 @@ def test_the_published_shapes_and_labels(mnist):
     assert mnist.train.labels.bincount().tolist() == [
         5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
     ]  # fmt: skip
-
-
-def moments(images):
-    """Mean and standard deviation of x / 255, from the counts of each x."""
-    weight = torch.bincount(images.view(-1), minlength=256) / images.numel()
-    x = torch.arange(256) / 255
-    mean = (weight * x).sum()
-    return mean.item(), (weight * (x - mean) ** 2).sum().sqrt().item()
-
-
-def test_the_published_normalisation(mnist):
-    mean, deviation = moments(mnist.train.images)
-    assert (round(mean, 4), round(deviation, 4)) == (0.1307, 0.3081)
-    assert round(moments(mnist.test.images)[0], 4) == 0.1325
-
-
-def test_binary_versions_keep_the_mean(mnist):
-    x = mnist.test.images
-    for how in ("dynamic", "fixed"):
-        torch.manual_seed(0)
-        ink = data.binarize(x, how).mean().item()
-        assert ink == pytest.approx(0.1325, abs=3e-4)

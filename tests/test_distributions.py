@@ -5,7 +5,8 @@ import math
 import mpmath as mp
 import pytest
 import torch
-from torch.distributions import Independent, kl_divergence
+from torch.distributions import kl_divergence
+from torch.testing import assert_close
 
 from aevb.distributions import TAU, CircleUniform, WrappedNormal, wrap
 
@@ -22,10 +23,6 @@ def grid(sigma: float, n: int = 20_001) -> torch.Tensor:
     return torch.linspace(-edge, edge, n, dtype=torch.float64)
 
 
-def quadrature(values: torch.Tensor, angles: torch.Tensor) -> float:
-    return float(torch.trapezoid(values, angles))
-
-
 def images(angle: float, sigma: float) -> mp.mpf:
     """The definition, with far more images than any sigma here needs."""
     return mp.fsum(
@@ -36,9 +33,9 @@ def images(angle: float, sigma: float) -> mp.mpf:
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_density_is_the_sum_over_images(sigma):
     angles = grid(sigma, 7) + 0.3 * sigma
-    ours = WrappedNormal(double(0.0), double(sigma)).log_prob(angles)
+    ours = WrappedNormal(double(2.9), double(sigma)).log_prob(angles + 2.9)
     want = [float(mp.log(images(float(a), sigma))) for a in angles]
-    torch.testing.assert_close(
+    assert_close(
         ours, torch.tensor(want, dtype=torch.float64), atol=1e-10, rtol=1e-10
     )
 
@@ -52,8 +49,10 @@ def test_mass_is_one_and_kl_and_entropy_are_their_integrals(
 ):
     angles = grid(sigma)
     log_f = WrappedNormal(double(0.0), double(sigma)).log_prob(angles)
-    assert quadrature(log_f.exp(), angles) == pytest.approx(1, abs=1e-9)
-    integral = quadrature(log_f.exp() * (log_f + math.log(TAU)), angles)
+    mass = float(torch.trapezoid(log_f.exp(), angles))
+    assert mass == pytest.approx(1, abs=1e-9)
+    ratio = log_f + math.log(TAU)
+    integral = float(torch.trapezoid(log_f.exp() * ratio, angles))
     scale = torch.tensor(sigma, dtype=dtype)
     q = WrappedNormal(0 * scale, scale)
     ours = kl_divergence(q, CircleUniform())
@@ -61,24 +60,6 @@ def test_mass_is_one_and_kl_and_entropy_are_their_integrals(
     assert float(ours) == pytest.approx(integral, abs=tolerance)
     entropy = math.log(TAU) - integral
     assert float(q.entropy()) == pytest.approx(entropy, abs=2 * tolerance)
-
-
-@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.0])
-def test_large_sample_agrees_with_density_and_entropy(sigma):
-    """The sample is a wrapped torch.randn and knows nothing of the series."""
-    torch.manual_seed(0)
-    n = 400_000
-    q = WrappedNormal(double(2.9), double(sigma))
-    angles = wrap(2.9 + sigma * torch.randn(n, dtype=torch.float64))
-    log_f = q.log_prob(angles)
-    error = 4 * float(log_f.std()) / n**0.5
-    assert float(-log_f.mean()) == pytest.approx(float(q.entropy()), abs=error)
-    counts = torch.histc(angles, bins=16, min=-math.pi, max=math.pi)
-    edges = torch.linspace(-math.pi, math.pi, 16 * 64 + 1).double()
-    middle = (edges[1:] + edges[:-1]) / 2
-    mass = q.log_prob(middle).exp().reshape(16, 64).mean(1) * TAU / 16
-    spread = (mass * (1 - mass) / n).sqrt()
-    assert ((counts / n - mass).abs() < 4.5 * spread + 1e-6).all()
 
 
 def test_rsample_has_the_moments_of_a_wrapped_normal():
@@ -143,22 +124,9 @@ def test_nothing_changes_when_both_angles_turn_once():
     scale = torch.rand(100, 2, dtype=torch.float64) + 0.1
     still = WrappedNormal(loc, scale).log_prob(value)
     turned = WrappedNormal(loc + TAU, scale).log_prob(value - TAU)
-    torch.testing.assert_close(turned, still)
+    assert_close(turned, still)
     prior = CircleUniform(torch.Size([2]))
-    torch.testing.assert_close(
-        prior.log_prob(value + TAU), prior.log_prob(value)
-    )
-
-
-def test_torus_is_two_independent_circles():
-    torch.manual_seed(4)
-    loc, scale = torch.zeros(5, 2), torch.rand(5, 2) + 0.1
-    q = Independent(WrappedNormal(loc, scale), 1)
-    p = Independent(CircleUniform(torch.Size([2])), 1)
-    assert q.rsample((7,)).shape == (7, 5, 2)
-    assert p.rsample((7,)).shape == (7, 2)
-    apart = kl_divergence(WrappedNormal(loc, scale), CircleUniform())
-    torch.testing.assert_close(kl_divergence(q, p.expand((5,))), apart.sum(1))
+    assert_close(prior.log_prob(value + TAU), prior.log_prob(value))
 
 
 def test_uniform_is_uniform():
@@ -178,7 +146,7 @@ def test_wrap_keeps_the_angle_and_its_gradient():
     wrapped = wrap(angle)
     assert (wrapped >= -math.pi).all()
     assert (wrapped < math.pi).all()
-    torch.testing.assert_close(wrapped.cos(), angle.cos())
+    assert_close(wrapped.cos(), angle.cos())
     wrapped.sum().backward()
     assert (angle.grad == 1).all()
 

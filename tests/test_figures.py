@@ -46,8 +46,9 @@ def test_the_square_is_that_of_the_course():
     assert torch.equal(grid.points, torch.cartesian_prod(axis, axis).flip(1))
 
 
-def test_quantiles_of_the_prior_cut_it_into_equal_parts():
-    grid = latent.latent_quantiles(8)
+@pytest.mark.parametrize("dims", [1, 2])
+def test_quantiles_of_the_prior_cut_it_into_equal_parts(dims):
+    grid = latent.latent_quantiles(8, dims)
     levels = torch.distributions.Normal(0.0, 1.0).cdf(grid.points[:8, 0])
     assert torch.allclose(levels, (torch.arange(8) + 0.5) / 8)
 

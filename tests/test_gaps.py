@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
+from torch.testing import assert_close
 
 from aevb import evaluation, gaps
 from aevb.errors import UserError
@@ -32,7 +33,7 @@ def test_the_bound_of_a_normal_posterior_is_tight():
     mean = torch.tensor([[0.3, -1.0], [2.0, 0.5]])
     deviation = torch.tensor([[0.2, 0.6], [0.1, 0.3]])
     plane = conjugate(mean, deviation)
-    torch.testing.assert_close(plane.log_px(), torch.full((2,), -3.0))
+    assert_close(plane.log_px(), torch.full((2,), -3.0))
     truth = torch.stack([mean, 2 * deviation.log()])
     # elsewhere the bound is lower by the divergence between two normals
     q = torch.stack([mean + 0.1, truth[1] + 0.4])
@@ -41,24 +42,24 @@ def test_the_bound_of_a_normal_posterior_is_tight():
     ).sum(dim=1)
     both = torch.stack([truth, q], dim=2)
     expected = -3 - torch.stack([0 * kl, kl], dim=1)
-    torch.testing.assert_close(plane.elbo(both), expected)
+    assert_close(plane.elbo(both), expected)
     found = plane.best_normal(both[:, :, 1:], 50)
-    torch.testing.assert_close(found[:, :, 0], truth, atol=0.02, rtol=0)
+    assert_close(found[:, :, 0], truth, atol=0.02, rtol=0)
     assert (plane.elbo(found) > -3.001).all()
 
 
 def test_the_plane_is_the_quadrature(vae, x):
     plane = Lattice(vae, x, 0.05)
     expected = evaluation.log_px_by_quadrature(vae, x, 0.05)
-    torch.testing.assert_close(plane.log_px(), expected)
+    assert_close(plane.log_px(), expected)
     q = torch.stack(vae.encode(x)).detach()
     generator = torch.Generator().manual_seed(0)
     likelihood = evaluation.bernoulli(vae, x, "float32")
     found = evaluation.bounds(*q, likelihood, 20_000, generator)
     elbo = plane.elbo(q.unsqueeze(2)).squeeze(1)
-    torch.testing.assert_close(elbo, found.elbo, atol=0.15, rtol=0)
+    assert_close(elbo, found.elbo, atol=0.15, rtol=0)
     weights = (plane.log_pxz + 2 * math.log(0.05)).exp().sum(dim=1)
-    torch.testing.assert_close(weights, expected.exp())
+    assert_close(weights, expected.exp())
 
 
 def test_one_latent_dimension_has_its_gaps_and_their_figure(x):
@@ -66,7 +67,7 @@ def test_one_latent_dimension_has_its_gaps_and_their_figure(x):
     model = VAE(x.shape[1], [16, 2])
     found = gaps.inference(model, x, 0.05, 20)
     expected = evaluation.log_px_by_quadrature(model, x, 0.05)
-    torch.testing.assert_close(found["log_px"], expected)
+    assert_close(found["log_px"], expected)
     assert (found["elbo"] <= found["best_elbo"]).all()
     assert (found["best_elbo"] <= found["log_px"] + 1e-4).all()
     few = gaps.posteriors(model, x[:2], found["q"][:, :2])

@@ -13,6 +13,7 @@ import pytest
 import typst
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
+from conftest import snapshot
 from handin import __main__ as command
 from handin import checks
 from handin.files import Report, letters
@@ -120,11 +121,6 @@ def folder(built, tmp_path):
     return tmp_path / "report"
 
 
-def files(folder):
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {path: hash(path.read_bytes()) for path in paths}
-
-
 def submit(folder, capsys, kerberos="jdoe"):
     """The status, and what was printed on either stream."""
     where = f"--document {folder / 'report.qmd'} --provenance source={HASH}"
@@ -133,10 +129,10 @@ def submit(folder, capsys, kerberos="jdoe"):
 
 def faults(folder, capsys):
     """What keeps it from being handed in; nothing may have changed."""
-    before = files(folder)
+    before = snapshot(folder)
     status, out, err = submit(folder, capsys)
     assert (status, out) == (2, "")
-    assert files(folder) == before
+    assert snapshot(folder) == before
     head, *lines = err.splitlines()
     assert head.startswith("submission: not ready")
     assert all(line.startswith("  - ") for line in lines)
@@ -248,25 +244,19 @@ def test_a_name_that_cannot_be_a_file_is_refused(name, tmp_path, capsys):
     [
         ("report.qmd", None),
         ("report.qmd", b"---\na: [\n---\n"),
-        ("report.qmd", b"---\n[1]\n---\n"),
         ("kerberos.pdf", None),
-        ("kerberos.pdf", 0.3),
-        ("kerberos.pdf", 0.99),
+        ("kerberos.pdf", "cut"),
         ("kerberos.pdf", b""),
-        ("kerberos.pdf", b"%PDF-1.7\nno more"),
         ("kerberos.ipynb", None),
-        ("kerberos.ipynb", b"{"),
         ("kerberos.ipynb", b"\xff"),
-        ("kerberos.ipynb", b"[]"),
         ("kerberos.ipynb", b"{}"),
-        ("kerberos.ipynb", b'{"cells": 1, "metadata": {}, "nbformat": 4}'),
     ],
 )
 def test_a_missing_or_damaged_file_is_named(name, data, folder, capsys):
     whole = (folder / name).read_bytes()
     (folder / name).unlink()
-    if isinstance(data, float):
-        data = whole[: int(len(whole) * data)]
+    if data == "cut":
+        data = whole[: len(whole) * 99 // 100]
     if data is not None:
         (folder / name).write_bytes(data)
     reason = "No such file" if data is None else "damaged: "
@@ -308,9 +298,7 @@ ERROR = '"output_type": "error", "ename": "E", "evalue": "no", "traceback": []'
     [
         ("Jane Doe", checks.PLACEHOLDER, "`author` is `Name of the student`"),
         ('author: "Jane Doe"', "author:", "`author` is ``; fill it in"),
-        ("collaborators: none", "collaborators:", "`collaborators` is ``"),
         ("collaborators: none", "collaborators: []", "`none` is an answer"),
-        ("collaborators: none\n", "", "`collaborators` is ``"),
         ("sources: [", "sources: [] # [", "`sources` is ``; fill it in"),
         ("kerberos: jdoe", "kerberos: me", "`me`; write `kerberos: jdoe`"),
         ("{#sec-p2c}", "{#sec-q}", "question 2(c) has no heading {#sec-p2c}"),
@@ -344,7 +332,6 @@ def test_a_figure_of_another_question_does_not_count(folder, capsys):
         ("says code 4", "says code 5", ": its table says page 5 for question"),
         ("The end", QUICK, ", page 7: is of a quick run; leave PROFILE away"),
         ("The end.", "See Figure ??.", "7: `See Figure ??.` is a reference"),
-        ("The end.", "See ?\\@fig-none", "`See ?@fig-none` is a reference"),
         ("The end", MOVED.format(7, 0), "`a long line` runs off the page"),
         ("The end", MOVED.format(9, 0), "`a long line` runs off the page"),
         ("The end", MOVED.format(-2, 0), "`a long line` runs off the"),

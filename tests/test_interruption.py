@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import toy_aevb
-from aevb import checkpoints, locks, training
+from aevb import checkpoints, training
 from aevb.errors import UserError
 from conftest import PATIENCE, TESTS, group_is_empty, is_gone, until
 from test_training import CPU, Line, fit, weights
@@ -106,15 +106,6 @@ def test_who_waits_names_the_owner_and_goes_on_when_it_is_killed(
     out, err = second.communicate(timeout=PATIENCE)
     assert (second.returncode, out, err) == (0, "held\n", "")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_lock_that_a_killed_process_left_blocks_nobody(tmp_path, capsys):
-    path = tmp_path / "lock"
-    path.write_text("999999\n")
-    with locks.held(path, "this"):
-        assert path.read_text() == f"{os.getpid()}\n"
-    assert not path.exists()
-    assert capsys.readouterr().err == ""
 
 
 class Filling(Line):

@@ -55,6 +55,11 @@ def images(models):
     return (255 * models["vae"].decode(z)).round().byte().detach()
 
 
+def run_of(model, name="x", config=None):
+    """What an explorer or an export needs of a finished run."""
+    return SimpleNamespace(name=name, key="0", model=model, config=config)
+
+
 def numbers(text, kind):
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), kind)
 
@@ -62,14 +67,12 @@ def numbers(text, kind):
 @settings(deadline=None)
 @given(st.integers(2, 40), st.integers(0, 2**31))
 def test_a_16_bit_weight_errs_by_half_a_step(width, seed):
-    w = torch.randn(
-        5, width, generator=torch.Generator().manual_seed(seed)
-    ).double()
+    generator = torch.Generator().manual_seed(seed)
+    w = torch.randn(5, width, generator=generator).double()
     integers, steps = networks.rounded(w, None)
     assert integers.abs().max() == 2**15 - 1
-    assert torch.all(
-        (integers * steps[:, None] - w).abs() <= 0.5001 * steps[:, None]
-    )
+    errors = (integers * steps[:, None] - w).abs()
+    assert torch.all(errors <= 0.5001 * steps[:, None])
 
 
 def test_known_inputs_make_few_bits_err_less_than_rounding_does():
@@ -88,8 +91,7 @@ def test_known_inputs_make_few_bits_err_less_than_rounding_does():
 
 
 def test_json_holds_every_weight_in_the_order_of_use(models, tmp_path):
-    run = SimpleNamespace(name="vae", key="0", model=models["vae"])
-    [path] = live.export(run, tmp_path / "model.json")
+    [path] = live.export(run_of(models["vae"]), tmp_path / "model.json")
     packed = json.loads(path.read_text())["decoder"]
     planes = numbers(packed["integers"], np.uint8).reshape(2, -1)
     folded = np.ascontiguousarray(planes.T).view("<u2").ravel().astype(int)
@@ -103,7 +105,7 @@ def test_json_holds_every_weight_in_the_order_of_use(models, tmp_path):
 
 
 def test_what_cannot_be_shown_is_refused(models, images, tmp_path):
-    run = SimpleNamespace(name="x", key="0", model=torch.nn.ReLU())
+    run = run_of(torch.nn.ReLU())
     with pytest.raises(UserError, match="ReLU"):
         live.export(run, tmp_path / "model.json")
     with pytest.raises(UserError, match="ReLU"):
@@ -127,13 +129,10 @@ def test_what_cannot_be_shown_is_refused(models, images, tmp_path):
 
 def test_onnx_computes_what_torch_does(models, tmp_path):
     for package in ("onnx", "onnxscript"):
-        pytest.importorskip(package, reason=f"{package} is not installed")
-    onnxruntime = pytest.importorskip(
-        "onnxruntime", reason="onnxruntime is not installed"
-    )
+        pytest.importorskip(package)
+    onnxruntime = pytest.importorskip("onnxruntime")
     model = models["vae"]
-    run = SimpleNamespace(name="vae", key="0", model=model)
-    paths = live.export(run, tmp_path / "model.onnx")
+    paths = live.export(run_of(model), tmp_path / "model.onnx")
     for path, size in zip(paths, (784, 2), strict=True):
         x = torch.rand(7, size)
         session = onnxruntime.InferenceSession(path)
@@ -162,13 +161,11 @@ def test_explore_writes_a_page_of_any_run(
     split = SimpleNamespace(images=images, labels=torch.arange(60) % 10)
     mnist = SimpleNamespace(test=split)
     monkeypatch.setattr(pages, "load_mnist", lambda device: mnist)
-    config = SimpleNamespace(R=1.0, r=0.5)
+    torus = SimpleNamespace(R=1.0, r=0.5)
     shown = {"ae": 1, "vae": 3, "plain": 1, "toroidal": 1}
     for mode, figures in shown.items():
-        model_config = config if mode in ("plain", "toroidal") else None
-        run = SimpleNamespace(
-            name=mode, key="0", model=models[mode], config=model_config
-        )
+        config = torus if mode in ("plain", "toroidal") else None
+        run = run_of(models[mode], mode, config)
         path = live.explore(run, tmp_path / f"{mode}.html")
         assert path.read_text().count("<figure") == figures
 
@@ -220,12 +217,8 @@ def test_decodes_are_those_of_torch(tab, models):
     started(tab, "plane")
     z = torch.randn(100, 2, generator=torch.Generator().manual_seed(3))
     for i, name in enumerate(("ae", "vae")):
-        p = asked(
-            tab,
-            "plane",
-            f"Array.from(it.decode({i}, a, 100))",
-            z.flatten().tolist(),
-        )
+        call = f"Array.from(it.decode({i}, a, 100))"
+        p = asked(tab, "plane", call, z.flatten().tolist())
         expected = models[name].decode(z).flatten()
         assert (torch.tensor(p) - expected).abs().max() < 1e-3
 
@@ -365,20 +358,16 @@ def test_paths_and_distances_are_those_of_torus(tab, models):
             if column["name"] == "geodesic":
                 length = torus.geodesic_length(a, b).item()
                 assert column["length"] == pytest.approx(length, rel=4e-3)
-                assert torch.allclose(
-                    path[[0, -1]], torch.cat([a, b]), atol=1e-3
-                )
+                ends = torch.cat([a, b])
+                assert torch.allclose(path[[0, -1]], ends, atol=1e-3)
             else:
                 model = models[column["name"]]
                 expected = torus_vae.interpolate(model, a, b)[0]
                 assert torch.allclose(path, expected, atol=1e-3)
             distance = torus.distance(path).abs()
-            assert column["mean"] == pytest.approx(
-                distance.mean().item(), abs=1e-6
-            )
-            assert column["max"] == pytest.approx(
-                distance.max().item(), abs=1e-6
-            )
+            want = [distance.mean().item(), distance.max().item()]
+            found = [column["mean"], column["max"]]
+            assert found == pytest.approx(want, abs=1e-6)
 
 
 def test_it_fits_and_is_accessible(tab):

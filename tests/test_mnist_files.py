@@ -19,7 +19,14 @@ import pytest
 
 from aevb import data, mnist_files
 from aevb.errors import UserError
-from conftest import CONTENT, PATIENCE, good_source, no_source, write_mnist
+from conftest import (
+    CONTENT,
+    PATIENCE,
+    flipped,
+    good_source,
+    no_source,
+    write_mnist,
+)
 
 NAMES = list(CONTENT)
 IMAGES = NAMES[0]
@@ -70,23 +77,12 @@ def test_files_directly_in_the_folder_are_taken(small, monkeypatch, tmp_path):
 
 
 def altered(content):
-    middle = len(content) // 2
-    flipped = bytes([content[middle] ^ 1])
-    return content[:middle] + flipped + content[middle + 1 :]
+    return flipped(content, len(content) // 2)
 
 
-DAMAGES = {
-    "truncated": lambda content: content[:-1],
-    "altered": altered,
-    "longer": lambda content: content + b"\0",
-    "empty": lambda content: b"",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_set_aside_and_fetched_again(small, damage):
-    name = NAMES[list(DAMAGES).index(damage)]  # each file once
-    bad = DAMAGES[damage](CONTENT[name])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_file_is_set_aside_and_fetched_again(small, name):
+    bad = altered(CONTENT[name])
     write_mnist(small, CONTENT | {name: bad})
     assert len(data.load_mnist().train.labels) == 64
     assert_whole(small)
@@ -363,7 +359,7 @@ def mirror(small, monkeypatch):
         monkeypatch.setattr(MNIST, "resources", checks)
         monkeypatch.setenv("no_proxy", "*")
         sources(monkeypatch, mnist_files.from_torchvision)
-        yield packed
+        yield
         server.shutdown()
 
 
@@ -372,13 +368,6 @@ def test_torchvision_downloads_quietly(small, mirror, capsys):
     assert_whole(small)
     assert capsys.readouterr() == ("", "")
     assert socket.getdefaulttimeout() is None
-
-
-def test_a_mirror_with_other_bytes(small, mirror):
-    path = f"/{IMAGES}.gz"
-    mirror[path] = gzip.compress(altered(CONTENT[IMAGES]))
-    refusal("corrupted")
-    assert os.listdir(small) == []
 
 
 def test_a_mirror_that_never_answers(small, mirror, monkeypatch):

@@ -1,17 +1,13 @@
 """The models, alone and in the notebook that the course hands out."""
 
 import inspect
-import math
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 
-from aevb import models, objectives
-from aevb.models import AE, VAE, ResidualBlock, mlp
-
-mpl.use("agg")
+from aevb.models import AE, VAE, ResidualBlock, check_rows, mlp
+from aevb.objectives import log_normal_pdf, loss_KL_wo_E, loss_SGVB
 
 
 @pytest.fixture
@@ -90,28 +86,19 @@ def test_vae_encodes_half_mean_half_log_variance(vae):
     assert torch.equal(torch.cat([mean, logvar], dim=1), vae.encoder(x))
 
 
-def test_reparameterize_has_the_moments_of_the_posterior(vae):
-    mean = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
-    logvar = torch.tensor([[0.0, 1.5, -3.0]], dtype=torch.float64)
-    n = 100_000
-    torch.manual_seed(0)
-    z = vae.reparameterize(mean.expand(n, -1), logvar.expand(n, -1))
-    sigma = torch.exp(0.5 * logvar)
-    standardized = (z - mean) / sigma
-    assert torch.all(standardized.mean(dim=0).abs() < 4 / n**0.5)
-    assert torch.all((standardized.var(dim=0) - 1).abs() < 4 * (2 / n) ** 0.5)
-
-
-def test_reparameterize_lets_gradients_through(vae):
-    mean = torch.zeros(4, 3, requires_grad=True)
-    logvar = torch.zeros(4, 3, requires_grad=True)
+def test_reparameterize_scales_and_shifts_noise_and_lets_gradients_through(
+    vae,
+):
+    mean, logvar = torch.randn(2, 4, 3).requires_grad_()
     torch.manual_seed(0)
     noise = torch.randn(4, 3)
     torch.manual_seed(0)
     z = vae.reparameterize(mean, logvar)
+    scaled = torch.exp(0.5 * logvar) * noise
+    torch.testing.assert_close(z, mean + scaled)
     dmean, dlogvar = torch.autograd.grad(z.sum(), [mean, logvar])
     assert torch.equal(dmean, torch.ones(4, 3))  # dz/dmu = 1
-    assert torch.allclose(dlogvar, 0.5 * noise)  # dz/dlogvar = sigma eps / 2
+    torch.testing.assert_close(dlogvar, 0.5 * scaled)
 
 
 def test_forward_groups_the_samples_of_an_image(vae):
@@ -132,6 +119,7 @@ def test_use_sigmoid_and_decode_dim():
     z = torch.randn(5, 2)
     assert model.decode(z).shape == (5, 3)
     assert torch.equal(model.decode(z), model.decoder(z))
+    assert model(torch.rand(5, 12))["imgs"].shape == (5, 3)
     squashed = VAE(12, [8, 4])
     assert torch.equal(squashed.decode(z), torch.sigmoid(squashed.decoder(z)))
 
@@ -157,29 +145,14 @@ def test_faults_are_named(vae):
         vae.decode(vae.encode(torch.ones(2, 12)))
 
 
-COURSE = [
-    models.mlp,
-    models.ResidualBlock,
-    models.check_rows,
-    AE,
-    VAE,
-    objectives.log_normal_pdf,
-    objectives.loss_SGVB,
-    objectives.loss_KL_wo_E,
-]
+COURSE = [mlp, ResidualBlock, check_rows, AE, VAE]
+COURSE += [log_normal_pdf, loss_SGVB, loss_KL_wo_E]
 
 
 @pytest.fixture(scope="module")
 def notebook():
-    """A namespace with the course's imports and our source, nothing else."""
-    names = {}
-    imports = (
-        "import torch\nimport numpy as np\n"
-        "import matplotlib.pyplot as plt\n"
-        "import torch.nn.functional as F\n"
-        "device = torch.device('cpu')\n"
-    )
-    exec(imports, names)
+    """A namespace with two of the course's imports and our source."""
+    names = {"torch": torch, "np": np}
     for thing in COURSE:
         exec(inspect.getsource(thing), names)
     return names
@@ -199,7 +172,6 @@ def test_pasted_models_train_with_the_course_objective(notebook, regularizer):
     torch.manual_seed(0)
     kind, latent = ("VAE", 4) if regularizer else ("AE", 2)
     model = notebook[kind](784, [128, 32, 16, latent])
-    assert isinstance(str(model), str)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-8)
     x = (torch.rand(16, 784) > 0.8).float()
     losses = []
@@ -210,55 +182,3 @@ def test_pasted_models_train_with_the_course_objective(notebook, regularizer):
         adam.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
-
-
-@torch.no_grad()
-def test_pasted_models_do_what_the_course_does_with_them(notebook):
-    """Its smoke test, its reconstructions, and its grid of decoded points."""
-    vae = notebook["VAE"](256, [128, 64, 36, 18, 18])
-    output = vae(torch.randn(1, 256))
-    assert output["imgs"].shape == (1, 256)
-    assert output["z"].shape == output["mean"].shape == (1, vae.z_size)
-    images = torch.rand(5, 28, 28)
-    for name, latent in (("AE", 2), ("VAE", 4)):
-        model = notebook[name](784, [128, 32, 16, latent])
-        found = model(images.reshape(5, -1))["imgs"].cpu()
-        assert found.reshape(images.shape).shape == images.shape
-        axis, page = np.linspace(-2, 2, 2), np.zeros((2, 2, 28, 28))
-        for i, j in np.ndindex(2, 2):
-            z = torch.tensor([[axis[j], axis[i]]]).float()
-            page[i, j] = model.decode(z).view(28, 28).cpu().numpy()
-        assert page.std() > 0
-
-
-def test_pasted_losses_agree_as_the_course_checks(notebook):
-    torch.manual_seed(0)
-    vae = notebook["VAE"](784, [128, 32, 16, 4])
-    images, differences = torch.rand(4, 784), []
-    with torch.no_grad():
-        for n in (1, 101, 3901):
-            output = vae(images, n_samples_per_z=n)
-            sampled = notebook["loss_SGVB"](output)
-            exact = notebook["loss_KL_wo_E"](output)
-            assert sampled.shape == exact.shape == (4 * n,)
-            differences.append((sampled.mean() - exact.mean()).item())
-    assert abs(differences[-1]) < 0.01
-
-
-def test_pasted_vae_learns_points_through_sines_and_cosines(notebook):
-    frequencies = 2.0 ** torch.arange(10)
-
-    def encode(points):  # (N, 3) to (N, 60)
-        angles = (points.unsqueeze(-1) * frequencies).flatten(1)
-        return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-    points = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
-    vae = notebook["VAE"](60, [32, 16, 4], decode_dim=3, use_sigmoid=False)
-    output = vae(encode(points))
-    assert output["imgs"].shape == (30, 3)
-    assert output["imgs"].min() < 0  # no sigmoid: points lie on both sides
-    error = torch.nn.functional.mse_loss(output["imgs"], points)
-    loss = error - 1e-3 * notebook["loss_KL_wo_E"](output).mean()
-    loss.backward()
-    assert math.isfinite(loss.item())
-    assert vae.decode(torch.zeros(1, 2)).shape == (1, 3)

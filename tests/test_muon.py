@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from aevb.muon import Muon, orthogonalize
 
@@ -28,13 +29,13 @@ def test_singular_values_become_alike_and_singular_vectors_stay():
     u = left @ torch.diag(values) @ right
     inner = left.mT @ orthogonalize(u, torch.float64) @ right.mT
     found = inner.diagonal(dim1=-2, dim2=-1)
-    torch.testing.assert_close(inner, torch.diag_embed(found))
+    assert_close(inner, torch.diag_embed(found))
     share = values / values.pow(4).sum().pow(0.25)
     large = share > 0.001
     assert found[:, large].min() > 0.139
     assert found.max() < 1.861
     small = share < 1e-6
-    torch.testing.assert_close(
+    assert_close(
         found[:, small] / share[small],
         140.4 + 0 * found[:, small],
         rtol=0.01,
@@ -52,7 +53,7 @@ def test_the_size_of_a_matrix_does_not_matter():
     u = matrices(2, 8)
     results = [orthogonalize(c * u, torch.float64) for c in (1, 1e3, 1e-3)]
     for result in results:
-        torch.testing.assert_close(result, results[0], atol=1e-4, rtol=0)
+        assert_close(result, results[0], atol=1e-4, rtol=0)
 
 
 def test_a_step_is_what_its_docstring_says():
@@ -65,7 +66,7 @@ def test_a_step_is_what_its_docstring_says():
         u = mu * m + (1 - mu) * g
         step = orthogonalize(u.unsqueeze(0), torch.float64)[0]
         w = (1 - lr * decay) * w - lr * rms * 6**0.5 * step
-    torch.testing.assert_close(found, w)
+    assert_close(found, w)
 
 
 def test_a_tall_matrix_moves_as_its_squares_would():
@@ -76,7 +77,7 @@ def test_a_tall_matrix_moves_as_its_squares_would():
         [tall], [[g.flatten(0, 1)] for g in gradients], **settings
     )
     parts = moved(tall.split(6), gradients, **settings)
-    torch.testing.assert_close(whole, torch.cat(parts))
+    assert_close(whole, torch.cat(parts))
 
 
 def test_matrices_of_several_widths_go_together():
@@ -85,7 +86,7 @@ def test_matrices_of_several_widths_go_together():
     together = moved(weights, gradients)
     for i, weight in enumerate(weights):
         (alone,) = moved([weight], [[gradients[0][i]]])
-        torch.testing.assert_close(together[i], alone)
+        assert_close(together[i], alone)
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (4,), (2, 4)])

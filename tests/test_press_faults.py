@@ -18,7 +18,6 @@ GROUPS = pytest.mark.skipif(os.name != "posix", reason="needs groups")
 
 META = {
     "output-file: ../escaped": "must be a plain name, not `../escaped`",
-    "output-file: /tmp/escaped": "must be a plain name, not `/tmp/escaped`",
     "output-file: .pdf": "must be a plain name",
     "output-file: [a]": "`output-file` cannot be `['a']`",
     "font: big": "press does not know the key `font`",
@@ -32,9 +31,7 @@ META = {
     "press: 3": "`press` cannot be `3`",
     "press: {first-chapter: one}": "`first-chapter` cannot be `one`",
     "execute: {echo: perhaps}": "`echo` cannot be `perhaps`",
-    "title: !!bool maybe": "YAML",
     "title: !!int": "YAML",
-    "date: !!timestamp x": "YAML",
     f"title: {'[' * 1000}": "YAML",
 }
 
@@ -94,11 +91,9 @@ def no_space(*_args, **_options):
 def test_press_without_space_changes_nothing(
     where, tmp_path, refused, monkeypatch
 ):
-    needs_figure = where.endswith("write_bytes")
-    document = write(
-        tmp_path,
-        HEAD + (f"{FIGURE}\nfigure(1)\n```\n" if needs_figure else "Text.\n"),
-    )
+    drawn = f"{FIGURE}\nfigure(1)\n```\n"
+    text = drawn if where.endswith("write_bytes") else "Text.\n"
+    document = write(tmp_path, HEAD + text)
     (tmp_path / "report.pdf").write_text("the last build's")
     monkeypatch.setattr(where, no_space)
     err = refused(press(document, "--engine", "press"))

@@ -128,10 +128,6 @@ def test_the_wheel_holds_the_packages_and_their_data(installed):
         assert found == there
 
 
-def test_the_code_has_one_hash_wherever_it_lies(installed):
-    assert results.code_hash(installed) == results.code_hash()
-
-
 def test_the_notebook_runs_in_an_empty_folder(notebook, installed):
     where = "".join(o.text for o in outputs(notebook, "where"))
     assert where.count(str(installed)) == 3

@@ -54,12 +54,6 @@ def test_an_equation_typed_in_a_proof_is_found(place, equation):
     assert typed(place.replace("EQUATION", equation)) == [equation]
 
 
-def test_an_equation_elsewhere_is_free():
-    assert typed("# Data\n\nWe take $n = 3$ and\n\n$$a = b$$\n") == []
-    assert typed(PROOF + "\n# Next\n\n$$a = b$$\n") == []
-    assert typed(PROOF + "\nThe symbol $x$ is free.\n") == []
-
-
 def test_the_report_types_no_proof_and_shows_each_once():
     text = REPORT.read_text()
     assert typed(text) == []

@@ -20,15 +20,6 @@ from aevb.studies import (
 from aevb.tasks import PIXELS, AETask, VAETask
 
 
-@pytest.fixture
-def vae():
-    torch.manual_seed(0)
-    model = VAE(12, [8, 4]).eval()
-    with torch.no_grad():
-        model.encoder[-1].weight.mul_(4)
-    return model
-
-
 def finished(**settings):
     """What a study needs of a finished run, without training."""
     config = VAEConfig(hidden_dims=(8, 4), precision="float32", **settings)
@@ -149,11 +140,8 @@ def test_the_variance_is_that_of_the_whole_objective(vae, x):
     torch.manual_seed(0)
     found = total_variance(vae, x, draws=60)["elbo"]["sgvb"][0]
     torch.manual_seed(0)
-    draws = []
-    for _ in range(6):
-        loss = objectives.negative_elbo(vae, x, objectives.loss_SGVB)["loss"]
-        parts = torch.autograd.grad(loss, list(vae.encoder.parameters()))
-        draws.append(torch.cat([g.flatten() for g in parts]))
+    parts = [encoder_gradients(vae, x) for _ in range(6)]
+    draws = [distortion + rates["sgvb"] for distortion, rates in parts]
     expected = torch.stack(draws).var(dim=0).sum().item()
     assert found.item() == pytest.approx(expected, rel=1e-4)
 
@@ -180,15 +168,9 @@ def test_coeff_of_a_squared_error_is_a_variance():
 
 
 def test_rate_distortion_measures_each_coeff(small):
+    training = {"epochs": 1, "batch_size": 32, "hidden_dims": (8, 4)}
     found = studies.rate_distortion(
-        coeffs=(0.5, 4.0),
-        course_coeff=1e-3,
-        test_size=16,
-        samples=3,
-        epochs=1,
-        batch_size=32,
-        hidden_dims=(8, 4),
-        device="cpu",
+        (0.5, 4.0), 1e-3, test_size=16, samples=3, device="cpu", **training
     )["summary"]
     assert [p["coeff"] for p in found["points"]] == [0.5, 4.0]
     for point in [*found["points"], found["course"]]:

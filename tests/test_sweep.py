@@ -12,7 +12,7 @@ import scipy.stats
 
 import toy_aevb
 from aevb import __main__ as aevb_main
-from aevb import cli, grid, profiles, runs
+from aevb import cli, grid, profiles, runs, search, sweep
 from aevb.evaluation import Estimate
 from aevb.grid import Point
 from benchmarks import seeds
@@ -54,19 +54,8 @@ def test_a_product_is_typed_and_each_of_it_is_a_command_of_train():
 
 
 def test_a_search_has_ranges_and_choices_and_holds_images_out():
-    _, mine, axes = grid.split(
-        [
-            "vae_kl",
-            "--lr",
-            "1e-3..1e-2",
-            "--beta2",
-            "0.9",
-            "0.95",
-            "--seconds",
-            "5",
-        ],
-        grid.Search(),
-    )
+    line = "vae_kl --lr 1e-3..1e-2 --beta2 0.9 0.95 --seconds 5"
+    _, mine, axes = grid.split(line.split(), grid.Search())
     assert mine == ["--seconds", "5"]
     assert grid.space("vae_kl", axes) == {
         "lr": (1e-3, 1e-2),
@@ -79,8 +68,6 @@ def test_a_search_has_ranges_and_choices_and_holds_images_out():
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ("sweep", "sweep which experiment?"),
-        ("sweep ea", "did you mean ae?"),
         ("sweep ae ea --seed 0", "did you mean ae?"),
         ("sweep ae --sed 0..3", "no setting of ae 'sed'; did you mean seed?"),
         ("sweep vae_kl ae --coeff 1", "there is no setting of ae 'coeff'"),
@@ -99,7 +86,6 @@ def test_a_search_has_ranges_and_choices_and_holds_images_out():
         ("sweep ae --engine slurm", "there is no sbatch here"),
         ("sweep ae --slurm gpu --engine slurm", "name=value, not gpu"),
         ("sweep ae --minutes 0", "minutes must be positive"),
-        ("search", "search which experiment?"),
         ("search ae vae_kl --lr 1..2", "one experiment, not 2"),
         ("search ae", "search what?"),
         ("search ae --lr 1e-3", "search what?"),
@@ -130,8 +116,6 @@ def test_a_missing_package_is_named(refused, monkeypatch):
 
 
 def test_mean_deviation_and_error_are_those_of_the_numbers():
-    from aevb import sweep
-
     assert sweep.summary([1.0, 2.0, 6.0]) == {
         "mean": 3.0,
         "standard_deviation": pytest.approx(7**0.5),
@@ -143,8 +127,6 @@ def test_mean_deviation_and_error_are_those_of_the_numbers():
 
 
 def test_a_row_for_each_experiment_setting_and_metric():
-    from aevb import sweep
-
     found = {}
     for name in ("a", "b"):
         for seed in (0, 1):
@@ -199,7 +181,7 @@ def test_one_that_diverges_is_named_and_the_others_are_kept(
 def test_a_job_of_submitit_and_a_printed_command_make_the_runs(
     said, tmp_path, monkeypatch
 ):
-    pytest.importorskip("submitit", reason="submitit is not installed")
+    pytest.importorskip("submitit")
     paths = os.pathsep.join(map(str, (TESTS, TESTS.parent / "code")))
     for name, value in (
         ("PYTHONPATH", paths),
@@ -221,11 +203,7 @@ def test_a_job_of_submitit_and_a_printed_command_make_the_runs(
 
 def test_slurm_gets_one_array(tmp_path, monkeypatch):
     """Told by a stand-in for sbatch, whose tasks come to nothing."""
-    submitit = pytest.importorskip(
-        "submitit", reason="submitit is not installed"
-    )
-    from aevb import sweep
-
+    submitit = pytest.importorskip("submitit")
     monkeypatch.setattr(submitit.SlurmJob.watcher, "_delay_s", 1)
     monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", 1)
     stand_ins = {
@@ -265,7 +243,7 @@ def test_what_another_machine_is_writing_stays(line):
 def test_a_search_tries_settings_until_its_time_is_over(
     said, line, at_once, tmp_path
 ):
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    optuna = pytest.importorskip("optuna")
     command = "search line --lr 1e-3..1 --ema 0 0.9 --epochs 1 --seconds 0.2"
     status, out, err = said(command)
     assert status == 0, err
@@ -298,16 +276,13 @@ def test_a_search_tries_settings_until_its_time_is_over(
 def test_a_vae_is_judged_by_images_that_it_was_not_trained_on(
     small, monkeypatch, tmp_path
 ):
-    from aevb import search
-
     monkeypatch.setenv("AEVB_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(grid, "HELD_OUT", 16)
     brief = {"train_size": 48, "batch_size": 8, "epochs": 1}
-    brief |= {"hidden_dims": (8, 4), "test_size": 8, "importance_samples": 2}
-    run = runs.run("vae_kl", **brief)
+    judged = {"hidden_dims": (8, 4), "test_size": 8, "importance_samples": 2}
+    run = runs.run("vae_kl", **brief, **judged)
     assert search.held_out(run) > 100
-    narrow = {"train_size": 48, "batch_size": 8, "epochs": 1}
-    ae = runs.run("ae", **narrow, hidden_dims=(8, 2))
+    ae = runs.run("ae", **brief, hidden_dims=(8, 2))
     images = search.load_mnist("cpu").train.images[48:].float() / 255
     expected = (ae.model(images)["imgs"] - images).square().mean().item()
     assert search.held_out(ae) == pytest.approx(expected, rel=1e-5)

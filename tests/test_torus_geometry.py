@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from aevb import geometry
 from aevb.distributions import TAU
@@ -29,9 +30,9 @@ def test_forms_of_the_torus_of_revolution(torus):
     ring = torus.R + torus.r * v.cos()
     first = torch.zeros(33, 33, 2, 2).double()
     first[..., 0, 0], first[..., 1, 1] = ring**2, torus.r**2
-    torch.testing.assert_close(found.first, first)
-    torch.testing.assert_close(found.curvature, v.cos() / (torus.r * ring))
-    torch.testing.assert_close(found.curvature, torus.curvature(found.x))
+    assert_close(found.first, first)
+    assert_close(found.curvature, v.cos() / (torus.r * ring))
+    assert_close(found.curvature, torus.curvature(found.x))
 
 
 @pytest.mark.parametrize("chart", [lambda t: t.chart, sheared])
@@ -65,15 +66,12 @@ def test_derivatives_of_a_network_are_right():
     decode = PointVAE(FlatTorus(), [16, 16]).double().decode
     z = torch.rand(5, 2, dtype=torch.float64) * TAU
     x, slope, bend = geometry.jets(decode, z)
-    torch.testing.assert_close(x, decode(z))
+    assert_close(x, decode(z))
     for j, e in enumerate(1e-5 * torch.eye(2).double()):
         ahead, behind = (geometry.jets(decode, z + s * e) for s in (1, -1))
-        torch.testing.assert_close(
-            slope[..., j], (ahead[0] - behind[0]) / 2e-5, atol=1e-7, rtol=1e-6
-        )
-        torch.testing.assert_close(
-            bend[..., j], (ahead[1] - behind[1]) / 2e-5, atol=1e-7, rtol=1e-6
-        )
+        for k, found in enumerate((slope, bend)):
+            want = (ahead[k] - behind[k]) / 2e-5
+            assert_close(found[..., j], want, atol=1e-7, rtol=1e-6)
 
 
 def test_shortest_curves_obey_clairaut():
@@ -82,7 +80,7 @@ def test_shortest_curves_obey_clairaut():
     start = torch.tensor([[0.0, 0.5], [0.2, 3.0]]).double()
     end = torch.tensor([[1.5, 2.0], [-1.0, 2.5]]).double()
     z = geometry.shortest_curves(torus.chart, start, end)
-    torch.testing.assert_close(z[:, 0], start)
+    assert_close(z[:, 0], start)
     steps = z.diff(dim=1)
     middle = (z[:, 1:, 1] + z[:, :-1, 1]) / 2
     run = torus.chart(z).diff(dim=1).norm(dim=-1)
@@ -97,7 +95,7 @@ def test_the_chart_does_not_matter_to_a_shortest_curve():
     start, end = (torus.angles(p) @ torch.linalg.inv(turn) for p in (a, b))
     chart = sheared(torus, ((1, 1), (0, 1)), (0.0, 0.0))
     z = geometry.shortest_curves(chart, start, end)
-    torch.testing.assert_close(
+    assert_close(
         geometry.length(chart(z)),
         torus.geodesic_length(a, b),
         rtol=0.01,
