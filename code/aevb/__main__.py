@@ -4,12 +4,15 @@ A Ctrl-C while modules are imported, a module that Python cannot read, and
 an output that takes no more, as that of `aevb ... | head`, are met here.
 """
 
+import io
 import os
 import sys
 
 
 def main() -> None:
     """Run the command line."""
+    if sys.stdout is None:  # `>&-` has closed it, and tyro asks it for more
+        sys.stdout = io.StringIO()
     try:
         from aevb import cli
 
