@@ -225,7 +225,7 @@ def test_the_time_that_is_said_grows_with_the_work(monkeypatch):
     table = dict.fromkeys("abcd", entry)
     table["e"] = Experiment("", Config(epochs=10), {}, longer, 3000.0)
     monkeypatch.setattr(experiments, "EXPERIMENTS", table)
-    monkeypatch.setattr(agenda, "product_rate", lambda: 25.0)
+    monkeypatch.setattr(agenda, "product_rate", lambda: agenda.RATE / 2)
     monkeypatch.setattr(agenda, "on_gpu", lambda: False)
     monkeypatch.setattr(agenda, "number", lambda jobs: 2)
     monkeypatch.setattr(

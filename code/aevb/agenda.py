@@ -12,7 +12,7 @@ import torch
 from aevb import experiments, profiles, runs, training
 from aevb.workers import Job
 
-RATE = 50.0
+RATE = 73.0
 """GFLOP/s of a core to which the costs in the table are measured."""
 BFLOAT16_GAIN = 3.0
 """How many times faster a training is, coarsely, where the hardware
