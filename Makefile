@@ -28,7 +28,7 @@ export PYTHONPATH := code:.
 .DELETE_ON_ERROR:
 .PHONY: open sync report submit test lint format proofs api wheel clean help
 
-report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in two minutes, with tiny trainings; PROFILE=gpu: with a likelihood model that takes half an hour of a CPU)
+report: $(STAMP)  ## train what is not trained yet, then write kerberos.pdf and kerberos.ipynb (PROFILE=quick: in two minutes, with tiny trainings; PROFILE=gpu: with a likelihood model that takes hours of a plain CPU)
 	@$(BIN)/aevb train-all
 	@$(BIN)/python -m press report.qmd --engine $(ENGINE) \
 	  --provenance source=$$($(SOURCE)) --state $$($(STATE))

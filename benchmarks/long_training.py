@@ -2,9 +2,9 @@
 
     PYTHONPATH=code python benchmarks/long_training.py
 
-trains `vae_best` with the settings of PROFILE=gpu (half an hour of a CPU;
-where it was interrupted, it goes on from its last checkpoint), measures it,
-and writes code/aevb/measured/long_training.json, which the report quotes.
+trains `vae_best` with the settings of PROFILE=gpu (hours of a plain processor,
+half an hour of one with matrix units for bfloat16; where it was interrupted,
+it goes on from its last checkpoint), measures it, and writes code/aevb/measured/long_training.json, which the report quotes.
 """
 
 import os

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import pypdfium2
 import pytest
 from fontTools.ttLib import TTFont
 from matplotlib import get_data_path
@@ -398,6 +399,21 @@ def test_a_listing_is_never_cut_inside_a_signature(tmp_path):
     head = f"class A:\n    def f(\n{parameters}    ) -> None:\n"
     texts = listed(tmp_path, head + "        x = 1\n" * 30)
     assert sum(t.count(" ".join(head.split())) for t in texts) == 12
+
+
+def test_a_formula_is_centred_and_a_starred_operator_has_limits(tmp_path):
+    formula = "$$\n\\operatorname*{arg\\,max}_{\\mathrm{w}} \\mathrm{b}\n$$"
+    document = f"# One\n\n{formula}\n\n::: {{.proof}}\nShort.\n:::\n"
+    text_of_pages(tmp_path, document)
+    with pypdfium2.PdfDocument(tmp_path / "long.pdf") as pdf:
+        width, page = pdf[0].get_width(), pdf[0].get_textpage()
+        text = page.get_text_range()
+        places = (text.index(part) for part in ("arg", "max", "w", "b"))
+        first, last, below, end = map(page.get_charbox, places)
+        page.close()
+    assert abs(first[0] + end[2] - width) < 10
+    assert first[0] < below[0] < last[2]
+    assert below[3] < first[1]
 
 
 def test_the_running_head_names_the_chapter_of_the_first_lines(tmp_path):

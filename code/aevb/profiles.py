@@ -1,9 +1,10 @@
 """Which settings an experiment has here, by name and by profile.
 
 The environment variable AEVB_PROFILE is `full` (the default), `quick`,
-which trains everything for moments only, or `gpu`, whose `vae_best` is worth
-half an hour of a CPU; AEVB_RUNS is the folder of the runs, `runs` below the
-current folder by default.
+which trains everything for moments only, or `gpu`, whose `vae_best` takes
+hours of a plain processor and half an hour of one with matrix units for
+bfloat16; AEVB_RUNS is the folder of the runs, `runs` below the current folder
+by default.
 """
 
 import difflib

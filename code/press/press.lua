@@ -94,14 +94,16 @@ end
 -- a formula's texts as operators, those of `\operatorname*` with limits
 local function operators(tex, body)
   local starred = {}
+  local function bare(name) -- without spaces, of which Pandoc takes others
+    return (name:gsub('\\[,:; ]', ''):gsub('["%s~\128-\255]', ''))
+  end
   for name in tex:gmatch '\\operatorname%*%s*{([^{}]*)}' do
-    starred[name:gsub('\\[,:; ]', ''):gsub('[%s~]', '')] = true
+    starred[bare(name)] = true
   end
   return (body:gsub('([%a]*[:(]? ?)("[^"]*")', function(before, name)
     -- but not a text that is an argument
     if before:match '%a%($' or before:match ': $' then return end
-    local key = name:gsub('["%s]', ''):gsub('\u{2009}', '')
-    local limits = starred[key] and ', limits: #true' or ''
+    local limits = starred[bare(name)] and ', limits: #true' or ''
     return before .. 'op(' .. name .. limits .. ')'
   end))
 end
