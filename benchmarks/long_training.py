@@ -4,7 +4,8 @@
 
 trains `vae_best` with the settings of PROFILE=gpu (hours of a plain processor,
 half an hour of one with matrix units for bfloat16; where it was interrupted,
-it goes on from its last checkpoint), measures it, and writes code/aevb/measured/long_training.json, which the report quotes.
+it goes on from its last checkpoint), measures it, and writes
+code/aevb/measured/long_training.json, which the report quotes.
 """
 
 import os
