@@ -114,6 +114,14 @@ def test_an_output_that_takes_no_more_is_one_line(words, start, tmp_path):
         assert said(closed) == ""
 
 
+def test_help_for_an_output_that_is_closed_is_no_traceback(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["aevb", "train", "ae", "--help"])
+    monkeypatch.setattr(sys, "stdout", None)  # as `>&-` leaves it
+    with pytest.raises(SystemExit) as end:
+        aevb_main.main()
+    assert not end.value.code
+
+
 def test_a_box_without_lines_of_its_own_is_a_sentence_as_well():
     """As tyro draws it where the terminal has no UTF-8."""
     box = " Title   \n ------- \n Wrong: x  \n  ------\n Meant: y \n"
