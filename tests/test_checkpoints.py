@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aevb import checkpoints
-from aevb.errors import UserError
+from aevb.errors import Damaged, UserError
 
 
 @pytest.fixture
@@ -63,3 +63,14 @@ def test_a_folder_that_is_read_only_is_named(tmp_path, monkeypatch):
         monkeypatch.setattr(Path, name, refuse)
     with pytest.raises(UserError, match=r"cannot write .*: Read-only file"):
         checkpoints.write_text(tmp_path / "page", "text")
+
+
+def test_a_file_that_changes_as_it_is_opened_is_damaged(tmp_path, monkeypatch):
+    """PyTorch maps it by its name, after its header was read."""
+
+    def mapped(*_args, **_options):
+        raise RuntimeError("smaller than the required mapping")
+
+    monkeypatch.setattr(checkpoints, "safe_open", mapped)
+    with pytest.raises(Damaged, match="smaller than the required mapping"):
+        checkpoints.load(tmp_path / "s")

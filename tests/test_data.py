@@ -84,10 +84,15 @@ DOWN, RIGHT = torch.meshgrid(PLACES, PLACES, indexing="ij")
 @pytest.mark.parametrize(
     ("angle", "shear", "size", "aspect", "right", "down", "x", "y"),
     [
+        (0, 0, 0, 0, 0, 0, RIGHT, DOWN),
         (0, 0, 0, 0, 2, -3, RIGHT + 2, DOWN - 3),
+        (math.pi / 2, 0, 0, 0, 0, 0, -DOWN, RIGHT),
+        (0, 2, 0, 0, 0, 0, RIGHT + 2 * DOWN, DOWN),
         (0, 0, math.log(3), 0, 0, 0, 3 * RIGHT, 3 * DOWN),
+        (0, 0, HALF, HALF, 0, 0, 3 * RIGHT, DOWN),
         (math.pi / 2, 2, 0, 0, 1, 0, 1 - DOWN, RIGHT + 2 * DOWN),
         (math.pi / 2, 0, HALF, HALF, 0, 0, -DOWN, 3 * RIGHT),
+        (math.pi / 2, 0, HALF, -HALF, 0, 0, -3 * DOWN, RIGHT),
         (0, 2, HALF, -HALF, 0, 0, RIGHT + 6 * DOWN, 3 * DOWN),
         (math.pi / 2, 2, HALF, -HALF, 0, 0, -3 * DOWN, RIGHT + 6 * DOWN),
     ],

@@ -244,19 +244,25 @@ def test_a_name_that_cannot_be_a_file_is_refused(name, tmp_path, capsys):
     [
         ("report.qmd", None),
         ("report.qmd", b"---\na: [\n---\n"),
+        ("report.qmd", b"---\n[1]\n---\n"),
         ("kerberos.pdf", None),
-        ("kerberos.pdf", "cut"),
+        ("kerberos.pdf", 0.3),
+        ("kerberos.pdf", 0.99),
         ("kerberos.pdf", b""),
+        ("kerberos.pdf", b"%PDF-1.7\nno more"),
         ("kerberos.ipynb", None),
+        ("kerberos.ipynb", b"{"),
         ("kerberos.ipynb", b"\xff"),
+        ("kerberos.ipynb", b"[]"),
         ("kerberos.ipynb", b"{}"),
+        ("kerberos.ipynb", b'{"cells": 1, "metadata": {}, "nbformat": 4}'),
     ],
 )
 def test_a_missing_or_damaged_file_is_named(name, data, folder, capsys):
     whole = (folder / name).read_bytes()
     (folder / name).unlink()
-    if data == "cut":
-        data = whole[: len(whole) * 99 // 100]
+    if isinstance(data, float):
+        data = whole[: int(len(whole) * data)]
     if data is not None:
         (folder / name).write_bytes(data)
     reason = "No such file" if data is None else "damaged: "
@@ -298,7 +304,9 @@ ERROR = '"output_type": "error", "ename": "E", "evalue": "no", "traceback": []'
     [
         ("Jane Doe", checks.PLACEHOLDER, "`author` is `Name of the student`"),
         ('author: "Jane Doe"', "author:", "`author` is ``; fill it in"),
+        ("collaborators: none", "collaborators:", "`collaborators` is ``"),
         ("collaborators: none", "collaborators: []", "`none` is an answer"),
+        ("collaborators: none\n", "", "`collaborators` is ``"),
         ("sources: [", "sources: [] # [", "`sources` is ``; fill it in"),
         ("kerberos: jdoe", "kerberos: me", "`me`; write `kerberos: jdoe`"),
         ("{#sec-p2c}", "{#sec-q}", "question 2(c) has no heading {#sec-p2c}"),
@@ -332,6 +340,7 @@ def test_a_figure_of_another_question_does_not_count(folder, capsys):
         ("says code 4", "says code 5", ": its table says page 5 for question"),
         ("The end", QUICK, ", page 7: is of a quick run; leave PROFILE away"),
         ("The end.", "See Figure ??.", "7: `See Figure ??.` is a reference"),
+        ("The end.", "See ?\\@fig-none", "`See ?@fig-none` is a reference"),
         ("The end", MOVED.format(7, 0), "`a long line` runs off the page"),
         ("The end", MOVED.format(9, 0), "`a long line` runs off the page"),
         ("The end", MOVED.format(-2, 0), "`a long line` runs off the"),

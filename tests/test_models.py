@@ -1,6 +1,7 @@
 """The models, alone and in the notebook that the course hands out."""
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -182,3 +183,55 @@ def test_pasted_models_train_with_the_course_objective(notebook, regularizer):
         adam.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+@torch.no_grad()
+def test_pasted_models_do_what_the_course_does_with_them(notebook):
+    """Its smoke test, its reconstructions, and its grid of decoded points."""
+    vae = notebook["VAE"](256, [128, 64, 36, 18, 18])
+    output = vae(torch.randn(1, 256))
+    assert output["imgs"].shape == (1, 256)
+    assert output["z"].shape == output["mean"].shape == (1, vae.z_size)
+    images = torch.rand(5, 28, 28)
+    for name, latent in (("AE", 2), ("VAE", 4)):
+        model = notebook[name](784, [128, 32, 16, latent])
+        found = model(images.reshape(5, -1))["imgs"].cpu()
+        assert found.reshape(images.shape).shape == images.shape
+        axis, page = np.linspace(-2, 2, 2), np.zeros((2, 2, 28, 28))
+        for i, j in np.ndindex(2, 2):
+            z = torch.tensor([[axis[j], axis[i]]]).float()
+            page[i, j] = model.decode(z).view(28, 28).cpu().numpy()
+        assert page.std() > 0
+
+
+def test_pasted_losses_agree_as_the_course_checks(notebook):
+    torch.manual_seed(0)
+    vae = notebook["VAE"](784, [128, 32, 16, 4])
+    images, differences = torch.rand(4, 784), []
+    with torch.no_grad():
+        for n in (1, 101, 3901):
+            output = vae(images, n_samples_per_z=n)
+            sampled = notebook["loss_SGVB"](output)
+            exact = notebook["loss_KL_wo_E"](output)
+            assert sampled.shape == exact.shape == (4 * n,)
+            differences.append((sampled.mean() - exact.mean()).item())
+    assert abs(differences[-1]) < 0.01
+
+
+def test_pasted_vae_learns_points_through_sines_and_cosines(notebook):
+    frequencies = 2.0 ** torch.arange(10)
+
+    def encode(points):  # (N, 3) to (N, 60)
+        angles = (points.unsqueeze(-1) * frequencies).flatten(1)
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+    points = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    vae = notebook["VAE"](60, [32, 16, 4], decode_dim=3, use_sigmoid=False)
+    output = vae(encode(points))
+    assert output["imgs"].shape == (30, 3)
+    assert output["imgs"].min() < 0  # no sigmoid: points lie on both sides
+    error = torch.nn.functional.mse_loss(output["imgs"], points)
+    loss = error - 1e-3 * notebook["loss_KL_wo_E"](output).mean()
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert vae.decode(torch.zeros(1, 2)).shape == (1, 3)

@@ -579,7 +579,7 @@ def chunk(code):
 
 REFUSED = {
     "unclosed": ("```{python}\n1\n", 5, "never closed"),
-    "twice": (2 * chunk("#| label: a\n1\n"), 10, "`a` is already used"),
+    "twice": (2 * chunk("#| label: a\n1\n"), 10, "label `a` is already used"),
     "option": (chunk("#| fig-width: 3\n1\n"), 6, "`fig-width`"),
     "value": (chunk("#| echo: maybe\n1\n"), 6, "cannot be `maybe`"),
     "yaml": (chunk("#| label: [\n1\n"), 6, "YAML"),
@@ -590,6 +590,7 @@ REFUSED = {
     "shortcode": ("a {{< meta x >}}\n", 5, "cannot stand"),
     "reference": ("See\n@fig-none.\n", 6, "nothing has the label `fig-none`"),
     "page": ("See \\pageref{sec-no}.\n", 5, "nothing has the label `sec-no`"),
+    "link": ("[a](#sec-no)\n", 5, "nothing has the label `sec-no`"),
     "empty link": ("[a](#)\n", 5, "nothing has the label ``"),
     "same label": ("# A {#sec-a}\n\n# B {#sec-a}\n", 5, "is used twice"),
     "label twice": ("$$a$$ {#eq-a}\n\n$$b$$ {#eq-a}\n", 5, "is used twice"),
@@ -615,10 +616,22 @@ REFUSED = {
     "glyph": ("a\n\nb \U000f0000 c\n", 7, "no font on this machine has"),
     "glyph in an output": (chunk("print(chr(0xF0000))\n"), 5, "U+F0000"),
     "unseen": ("a\n\nb\ufeffc\n", 7, "no font on this machine has `U+FEFF`"),
-    "rich": (chunk(f"{SHOW}HTML('<b>x</b>')\n"), 5, "displays text/html"),
-    "torn": (chunk("#| output: asis\nprint(':::')\n"), 5, "it did not open"),
+    "rich": (
+        chunk(f"#| label: a\n{SHOW}HTML('<b>x</b>')\n"),
+        5,
+        "the chunk `a` displays text/html",
+    ),
+    "torn": (
+        chunk("#| output: asis\nprint(':::')\n"),
+        5,
+        "closes one that it did not open",
+    ),
     "figure": (chunk(PLOT), 5, "give it a label"),
-    "alt": (chunk(f"#| label: fig-a\n#| fig-cap: c\n{PLOT}"), 5, "a fig-alt"),
+    "alt": (
+        chunk(f"#| label: fig-a\n#| fig-cap: c\n{PLOT}"),
+        5,
+        "a fig-cap and a fig-alt",
+    ),
     "undrawable": (
         chunk(f"{FIGURE}_ = plt.title('$x^$')\n"),
         5,
@@ -629,10 +642,18 @@ REFUSED = {
         5,
         "the figure of the chunk `fig-a` cannot be drawn: UserWarning: Glyph",
     ),
-    "exception": (chunk("x = 1\nx / 0\n"), 7, "ZeroDivisionError: division"),
+    "exception": (
+        chunk("#| label: bad\nx = 1\nx / 0\n"),
+        8,
+        "the chunk `bad` failed with ZeroDivisionError: division by zero",
+    ),
     "syntax": (chunk("1 +\n"), 6, "SyntaxError: invalid syntax\n"),
     "exit": (chunk("quit()\n"), 6, "failed with SystemExit"),
-    "half a character": (chunk("print('\\ud800')\n"), 6, "not allowed"),
+    "half a character": (
+        chunk("print('\\ud800')\n"),
+        6,
+        "surrogates not allowed",
+    ),
 }
 
 

@@ -18,6 +18,7 @@ GROUPS = pytest.mark.skipif(os.name != "posix", reason="needs groups")
 
 META = {
     "output-file: ../escaped": "must be a plain name, not `../escaped`",
+    "output-file: /tmp/escaped": "must be a plain name, not `/tmp/escaped`",
     "output-file: .pdf": "must be a plain name",
     "output-file: [a]": "`output-file` cannot be `['a']`",
     "font: big": "press does not know the key `font`",
@@ -31,7 +32,9 @@ META = {
     "press: 3": "`press` cannot be `3`",
     "press: {first-chapter: one}": "`first-chapter` cannot be `one`",
     "execute: {echo: perhaps}": "`echo` cannot be `perhaps`",
+    "title: !!bool maybe": "YAML",
     "title: !!int": "YAML",
+    "date: !!timestamp x": "YAML",
     f"title: {'[' * 1000}": "YAML",
 }
 

@@ -100,3 +100,13 @@ def test_geodesics_known_in_closed_form():
     inner = 0.5 * (2 * math.pi - 6.1)
     want = double(0.75, 0.5 * (2 * math.pi - 6), 0.75, inner)
     assert_close(lengths, want, rtol=1e-3, atol=1e-4)
+
+
+def test_geodesic_length_is_a_metric():
+    torus = Torus(1.0, 0.5)
+    a, b, c = torus.cloud(36).double().reshape(3, 12, 3)
+    ab, ba = torus.geodesic_length(a, b), torus.geodesic_length(b, a)
+    assert_close(ab, ba, rtol=3e-3, atol=1e-3)
+    detour = torus.geodesic_length(a, c) + torus.geodesic_length(c, b)
+    assert (ab <= detour * 1.003).all()
+    assert (ab >= (a - b).norm(dim=1)).all()

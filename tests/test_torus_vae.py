@@ -6,12 +6,13 @@ import time
 
 import pytest
 import torch
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent, Normal, kl_divergence
 from torch.testing import assert_close
 
 from aevb import training
 from aevb.distributions import TAU, WrappedNormal
 from aevb.figures import torus as figures
+from aevb.objectives import loss_KL_wo_E
 from aevb.spaces import FlatTorus, Plane
 from aevb.torus import Torus
 from aevb.torus_measures import (
@@ -78,6 +79,15 @@ def test_encoding_is_the_courses():
     found = Encoding(10)(x)[0]
     assert_close(found[::2], phase.sin(), rtol=1e-4, atol=1e-4)
     assert_close(found[1::2], phase.cos(), rtol=1e-4, atol=1e-4)
+
+
+def test_plain_rate_is_the_analytical_kl_of_problem_3():
+    torch.manual_seed(0)
+    model = plain(16)
+    q = model.posterior(Torus().cloud(50))
+    ours = kl_divergence(q, model.space.prior())
+    output = {"mean": q.mean, "logvar": 2 * q.stddev.log()}
+    assert_close(ours, -loss_KL_wo_E(output))
 
 
 def test_distortion_is_a_normal_density():

@@ -1,5 +1,11 @@
 """The training loop: settings, resumption bit for bit, divergence."""
 
+import multiprocessing
+import os
+import random
+import signal
+import time
+
 import pytest
 import torch
 
@@ -8,6 +14,7 @@ from aevb.errors import UserError
 from aevb.models import mlp
 from aevb.settings import Config
 from aevb.training import Task, fit
+from conftest import PATIENCE
 
 CPU = torch.device("cpu")
 
@@ -141,6 +148,56 @@ def test_every_weight_has_one_optimizer_and_muon_the_blocks_matrices():
     assert len(training.optimizers(model, Config(), CPU)) == 1
     no_blocks = training.optimizers(torch.nn.Linear(2, 1), task.config, CPU)
     assert len(no_blocks) == 1
+
+
+class Announced(Line):
+    """The same; it tells when it takes its third step, and waits in its
+    sixth, so that on no machine it is done before the last kill."""
+
+    calls = 0
+
+    def __init__(self, third, **settings):
+        super().__init__(**settings)
+        self.third = third
+
+    def loss(self, model, batch):
+        self.calls += 1
+        if self.calls == 3:
+            self.third.set()
+        elif self.calls == 6:
+            time.sleep(600)
+        return super().loss(model, batch)
+
+
+def train_to_be_killed(folder, third):
+    """A process that checkpoints at every step."""
+    training.CHECKPOINT_SECONDS = 0.0
+    fit(Announced(third, epochs=12), CPU, folder)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_killed_at_twenty_random_moments_the_run_goes_on(tmp_path):
+    whole, history, _ = fit(Line(epochs=12), CPU)
+    context = multiprocessing.get_context("fork")
+    moments = random.Random(0)
+    steps = [0]
+    for _ in range(20):
+        third = context.Event()
+        child = context.Process(
+            target=train_to_be_killed, args=(tmp_path, third)
+        )
+        child.start()
+        assert third.wait(PATIENCE)
+        time.sleep(moments.uniform(0, 0.01))
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        kept = checkpoints.load(tmp_path / "checkpoint.safetensors")
+        steps.append(kept["step"])
+    assert steps == sorted(steps)
+    assert steps[-1] >= 20
+    resumed, resumed_history, _ = fit(Line(epochs=12), CPU, tmp_path)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert resumed_history == history
 
 
 def test_divergence_names_step_settings_and_checkpoint(tmp_path, save_always):
