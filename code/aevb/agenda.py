@@ -13,7 +13,8 @@ from aevb import experiments, profiles, runs, training
 from aevb.workers import Job
 
 RATE = 73.0
-"""GFLOP/s of a core to which the costs in the table are measured."""
+"""GFLOP/s of a core at which the costs in the table were measured, two
+trainings at once."""
 BFLOAT16_GAIN = 3.0
 """How many times faster a training is, coarsely, where the hardware
 multiplies in bfloat16."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:  # PyTorch takes seconds; text and JSON do not need it
     from torch import Tensor
 
 _TENSOR = "__tensor__"
-READ_FAULTS = (
+_FAULTS = (
     *(SafetensorError, OSError, KeyError, TypeError, ValueError),
-    RuntimeError,  # PyTorch's, where a file is shorter than its header says
+    RuntimeError,  # PyTorch's, of a file that was replaced as it was opened
 )
 
 
@@ -140,7 +140,7 @@ def load(path: Path) -> Any:
             tensors = {name: file.get_tensor(name).clone() for name in names}
         if metadata["sha256"] != digest(metadata["tree"], tensors):
             raise ValueError("its digest is another")
-    except READ_FAULTS as e:
+    except _FAULTS as e:
         raise Damaged(f"{path} is damaged ({e}); delete it") from e
 
     def fill(node: Any) -> Any:

@@ -137,7 +137,7 @@ class Page:
         self.fenced = fenced
         self.networks: dict[int, str] = {}
         self.placed: set[str] = set()
-        self.next = [script()]  # what stands before the next figure
+        self.pending = [script()]  # what stands before the next figure
         self.figures: Counter[str] = Counter()
 
     def plane(
@@ -253,7 +253,7 @@ class Page:
         if name not in self.placed:
             self.placed.add(name)
             element = f'<script type="application/json" id="{name}">'
-            self.next.append(f"{element}{text}</script>")
+            self.pending.append(f"{element}{text}</script>")
         return name
 
     def _print(
@@ -268,7 +268,7 @@ class Page:
         number = self.figures[kind]
         name = f"live-{kind}" if number == 1 else f"live-{kind}-{number}"
         lines = [
-            *self.next,
+            *self.pending,
             f'<figure class="live" id="{name}" data-live="{kind}"'
             f"{'' if shown else ' hidden'}>",
             f'<script type="application/json">{json_text(config)}</script>',
@@ -277,7 +277,7 @@ class Page:
             f"<figcaption>{CAPTIONS[kind].strip()}</figcaption>",
             "</figure>",
         ]
-        self.next = []
+        self.pending = []
         block = "\n".join(line for line in lines if line)
         print(f"\n```{{=html}}\n{block}\n```\n" if self.fenced else block)
 
