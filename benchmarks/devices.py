@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def times(call: Any, n: int) -> dict[str, float]:
-    """Of a step: least and median seconds, and the processor's."""
+    """Least and median seconds of a step, and the processor's."""
     for _ in range(WARM):
         call()
     walls, start = [], time.process_time()

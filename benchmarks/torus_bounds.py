@@ -35,7 +35,7 @@ from benchmarks.torus_stress import (
 
 NAME = "torus_bounds"
 NODES = (768, 256)
-"""Of the lattice, along each angle; the first moves the points faster."""
+"""Nodes of the lattice along each angle; the first moves the points faster."""
 
 
 def clean(angles: Tensor) -> Tensor:

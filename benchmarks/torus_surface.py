@@ -18,7 +18,7 @@ from torch import Tensor
 from aevb.distributions import TAU
 
 NODES = (64, 24)
-"""Of the lattice, along each angle."""
+"""Nodes of the lattice along each angle."""
 FINER = [(6, 1), (6, 2), (6, 3), (8, 4), (8, 6)]
 """Waves along each angle, one pair after another."""
 STEPS = 12

@@ -12,7 +12,8 @@ import toy_aevb
 from aevb import checkpoints, training
 from aevb.errors import UserError
 from conftest import PATIENCE, TESTS, group_is_empty, is_gone, until
-from test_training import CPU, Line, fit, weights
+from test_training import CPU, fit, weights
+from toy_aevb import Line
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs groups")
 

@@ -13,34 +13,15 @@ from aevb import checkpoints, training
 from aevb.errors import UserError
 from aevb.models import mlp
 from aevb.settings import Config
-from aevb.training import Task, fit
+from aevb.training import fit
 from conftest import PATIENCE
+from toy_aevb import Diverging, Line
 
 CPU = torch.device("cpu")
 
 
-class Line(Task):
-    """Noisy regression on a line: small enough to train in a moment."""
-
-    def __init__(self, **settings):
-        defaults = {"epochs": 3, "batch_size": 10, "lr": 0.05}
-        self.config = Config(**{**defaults, **settings})
-
-    def model(self):
-        return torch.nn.Linear(2, 1)
-
-    def data(self, device):
-        x = torch.randn(103, 2, generator=torch.Generator().manual_seed(7))
-        return x.to(device), x[:20].to(device)
-
-    def loss(self, model, batch):
-        target = batch @ torch.tensor([[2.0], [-1.0]]) + 0.5
-        noise = 0.01 * torch.randn_like(target)
-        return {"loss": (model(batch) - target - noise).square().mean()}
-
-
 class Blocks(Line):
-    """The same with residual blocks, whose matrices Muon moves."""
+    """A line with residual blocks, whose matrices Muon moves."""
 
     def __init__(self, **settings):
         super().__init__(optimizer="muon", **settings)
@@ -50,7 +31,7 @@ class Blocks(Line):
 
 
 class Interrupted(Line):
-    """The same, stopped before the given call of its loss."""
+    """A line, stopped before the given call of its loss."""
 
     def __init__(self, at, **settings):
         super().__init__(**settings)
@@ -63,20 +44,8 @@ class Interrupted(Line):
         return super().loss(model, batch)
 
 
-class Diverging(Line):
-    """The same, with a loss that is not a number at step 10 (its twelfth
-    call: the eleventh is the first epoch's held-out loss)."""
-
-    calls = 0
-
-    def loss(self, model, batch):
-        self.calls += 1
-        terms = super().loss(model, batch)
-        return {"loss": terms["loss"] * (float("nan"), 1)[self.calls != 12]}
-
-
 class Steep(Line):
-    """The same, with a gradient that is not a number at step 29, the last;
+    """A line, with a gradient that is not a number at step 29, the last;
     the loss is one."""
 
     calls = 0

@@ -7,10 +7,43 @@ import os
 import time
 from pathlib import Path
 
+import torch
+
 from aevb import agenda, cli, evaluation, experiments, mnist_files, training
 from aevb.experiments import Experiment
 from aevb.settings import Config
-from test_training import Diverging, Line
+
+
+class Line(training.Task):
+    """Noisy regression on a line: small enough to train in a moment."""
+
+    def __init__(self, **settings):
+        defaults = {"epochs": 3, "batch_size": 10, "lr": 0.05}
+        self.config = Config(**{**defaults, **settings})
+
+    def model(self):
+        return torch.nn.Linear(2, 1)
+
+    def data(self, device):
+        x = torch.randn(103, 2, generator=torch.Generator().manual_seed(7))
+        return x.to(device), x[:20].to(device)
+
+    def loss(self, model, batch):
+        target = batch @ torch.tensor([[2.0], [-1.0]]) + 0.5
+        noise = 0.01 * torch.randn_like(target)
+        return {"loss": (model(batch) - target - noise).square().mean()}
+
+
+class Diverging(Line):
+    """The same, with a loss that is not a number at step 10 (its twelfth
+    call: the eleventh is the first epoch's held-out loss)."""
+
+    calls = 0
+
+    def loss(self, model, batch):
+        self.calls += 1
+        terms = super().loss(model, batch)
+        return {"loss": terms["loss"] * (float("nan"), 1)[self.calls != 12]}
 
 
 class Toy(Line):

@@ -337,7 +337,7 @@ def bernoulli(model: VAE, x: Tensor, precision: str = "auto") -> LogLikelihood:
 
 
 STEP = 0.025
-"""Of the quadrature of a final number. Half of it moves the NLL by less than
+"""Step of the grid of a final number. Half of it moves the NLL by less than
 0.001 nats for a model that was trained on the ELBO, and by 0.01 for one that
 was trained on log p(x), whose posteriors are narrower."""
 

@@ -28,7 +28,7 @@ POLYNOMIALS = (
     (4.1828, -3.1087, 0.5806),
     (3.9619, -2.9541, 0.5630),
 )
-"""Of a s + b s^3 + c s^5. Each is the one closest to 1 on an interval of s:
+"""(a, b, c) of a s + b s^3 + c s^5. Each is the closest to 1 on an interval:
 the first on [0.001, 1], the others on where that before them leads (Amsel et
 al. 2025). Together they multiply a small s by 140, and end between 0.14 and
 1.86."""

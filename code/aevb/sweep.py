@@ -80,7 +80,7 @@ def make(
 
 
 def _at_once(points: Sequence[Point]) -> dict[str, str]:
-    """As many processes as there are cores; on a GPU in turns."""
+    """Train in as many processes as there are cores; on a GPU in turns."""
     jobs = [("run", p.line) for p in points]
     costs = [agenda.cost(("run", p.name), **dict(p.settings)) for p in points]
     print(agenda.estimate(jobs, costs), file=sys.stderr, flush=True)

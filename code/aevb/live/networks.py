@@ -35,7 +35,7 @@ from aevb.errors import UserError
 from aevb.models import AE, VAE, ResidualBlock
 
 BITS = 10
-"""Of a matrix whose inputs are known: a probability then errs no more than
+"""Bits of a weight whose inputs are known: a probability errs no more than
 float16 makes it err, at two thirds of its length."""
 NARROW = 16
 """Inputs of a matrix that is so small that it always has 16 bits."""
@@ -43,7 +43,7 @@ SPACES = {(4, 2): "plain", (6, 4): "toroidal"}
 """Latent spaces of points, by what the encoder gives and the decoder takes:
 mean and log variance of a plane; cosine, sine and spread of two angles."""
 DAMPING = 1e-6
-"""Added to X'X, in units of its mean diagonal."""
+"""What is added to the diagonal of X'X, in units of its mean."""
 
 
 def base64_of(content: bytes) -> str:
