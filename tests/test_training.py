@@ -120,7 +120,7 @@ def test_every_weight_has_one_optimizer_and_muon_the_blocks_matrices():
 
 
 class Announced(Line):
-    """The same; it tells when it takes its third step, and waits in its
+    """A line; it tells when it takes its third step, and waits in its
     sixth, so that on no machine it is done before the last kill."""
 
     calls = 0
