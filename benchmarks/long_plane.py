@@ -1,8 +1,8 @@
-"""The plane, exactly, in a longer training: an hour of one core.
+"""The plane, exactly, in a longer training: an hour and a half of one core.
 
     PYTHONPATH=code python benchmarks/long_plane.py
 
-trains `vae_exact` with twice the lattice points and more than three times
+trains `vae_exact` with twice the lattice points and more than six times
 the epochs, on deformed images (where it was interrupted, it goes on from its
 last checkpoint), measures it, and writes code/aevb/measured/long_plane.json.
 """

@@ -234,7 +234,7 @@ def _wrong(mutant: Expr, expected: Expr, world: World, differ: Any) -> bool:
 
 
 def _differ(value: Expr, expected: Expr, world: World) -> bool:
-    """By machine precision, which tells most of them."""
+    """Tell whether both differ in machine precision, as most errors do."""
     return value.has(I, nan, zoo) or any(
         numeric.differ(value, interpret(expected, world), seed, world.wide)
         for seed in world.seeds
@@ -242,7 +242,7 @@ def _differ(value: Expr, expected: Expr, world: World) -> bool:
 
 
 def _disagree(value: Expr, expected: Expr, world: World) -> bool:
-    """By thirty digits, at one point."""
+    """Tell whether both differ at one point, in thirty digits."""
     return not numeric.agree(
         value, interpret(expected, world), world.seeds[0], world.wide
     )

@@ -178,7 +178,7 @@ class VAEConfig(MnistConfig):
 class ExactConfig(VAEConfig):
     """Settings of a VAE whose decoder is trained on log p(x) itself."""
 
-    epochs: Count = 26
+    epochs: Count = 20
     batch_size: Count = 1024
     lr: Rate = 1e-2
     optimizer: Literal["adamw", "muon"] = "muon"
