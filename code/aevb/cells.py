@@ -18,6 +18,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 
 PACKAGE = Path(__file__).parent
 CHUNK = re.compile(
@@ -84,10 +85,8 @@ def shown(text: str, node: Definition) -> str:
         cut = " " * words.col_offset + f'{raw}"""{first}"""'
         lines[words.lineno - 1 : words.end_lineno] = [cut]
         end -= words.end_lineno - words.lineno
-    start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-    kept = lines[start - 1 : end]
-    indent = node.col_offset
-    return "\n".join(line[indent:] for line in kept)
+    start = min(n.lineno for n in (node, *node.decorator_list))
+    return dedent("\n".join(lines[start - 1 : end]))
 
 
 def differences(document: str) -> list[str]:
@@ -112,9 +111,7 @@ def sync(document: str) -> str:
         found = definitions(cell)
         for name, node in reversed(found.items()):
             if name in known:
-                start = min(
-                    [node.lineno, *(d.lineno for d in node.decorator_list)]
-                )
+                start = min(n.lineno for n in (node, *node.decorator_list))
                 text = shown(*known[name]).splitlines()
                 lines[start - 1 : node.end_lineno] = text
         body = "\n".join(lines).rstrip()

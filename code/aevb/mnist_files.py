@@ -45,14 +45,9 @@ class Published:
     shape: tuple[int, ...]
 
     @property
-    def header(self) -> int:
-        """Bytes before the values: magic number and dimensions."""
-        return 4 + 4 * len(self.shape)
-
-    @property
     def size(self) -> int:
-        """Bytes of the whole IDX file."""
-        return self.header + math.prod(self.shape)
+        """Bytes of the whole IDX file: magic number, dimensions, values."""
+        return 4 + 4 * len(self.shape) + math.prod(self.shape)
 
 
 FILES = {
@@ -126,7 +121,7 @@ def fetch(home: Path | None = None) -> list[np.ndarray]:
             "with AEVB_DATA"
         ) from fault
     return [
-        found[name][published.header :].reshape(published.shape)
+        found[name][-math.prod(published.shape) :].reshape(published.shape)
         for name, published in FILES.items()
     ]
 

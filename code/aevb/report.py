@@ -39,17 +39,15 @@ def table(
                 f"table: a row of {len(row)} cells under {len(header)} heads"
             )
     sides = align or "l" * len(header)
-    columns = zip(sides, zip(*texts, strict=True), strict=True)
-    rules = [_rule(side, column) for side, column in columns]
+    rules = []
+    # the number of dashes under a head is the column's share
+    for side, column in zip(sides, zip(*texts, strict=True), strict=True):
+        dashes = "-" * max(3, *map(len, column))
+        kinds = {"l": f":{dashes}", "c": f":{dashes}:", "r": f"{dashes}:"}
+        rules.append(kinds[side])
     for row in (texts[0], rules, *texts[1:]):
         print("| " + " | ".join(row) + " |")
     print()
-
-
-def _rule(side: str, column: Sequence[str]) -> str:
-    """The dashes under a head; their number is the column's share."""
-    dashes = "-" * max(3, *map(len, column))
-    return {"l": f":{dashes}", "c": f":{dashes}:", "r": f"{dashes}:"}[side]
 
 
 def _cell(value: Any) -> str:

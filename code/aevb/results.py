@@ -93,12 +93,6 @@ def _hash(paths: Mapping[str, Path], *facts: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def checkout() -> Path | None:
-    """The project's folder; None where this package is installed alone."""
-    folder = Path(__file__).resolve().parents[2]
-    return folder if (folder / "report.qmd").is_file() else None
-
-
 def machine() -> str:
     """The processor (and the GPU, where one is used), in words."""
     import torch
@@ -133,9 +127,11 @@ def provenance() -> dict[str, Any]:
 
 
 def _now() -> dict[str, str | None]:
-    project = checkout()
+    """Hashes and date; no source where this package is installed alone."""
+    project = Path(__file__).resolve().parents[2]
+    whole = (project / "report.qmd").is_file()
     return {
-        "source": source_hash(project) if project else None,
+        "source": source_hash(project) if whole else None,
         "code": code_hash(),
         "date": date.today().isoformat(),
     }
@@ -155,9 +151,8 @@ def gather(
     runs: Iterable["Run"], summaries: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The numbers of the runs and the studies."""
-    experiments = {run.name: summary(run) for run in runs}
     return {
-        "experiments": experiments,
+        "experiments": {run.name: summary(run) for run in runs},
         **summaries,
         "provenance": provenance(),
     }

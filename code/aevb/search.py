@@ -137,19 +137,17 @@ def held_out(run: Run) -> float:
     the auto-encoder: its squared error a pixel there; others: the loss on
     the held-out examples of the task.
     """
-    task, model = run.task, run.model
-    if not isinstance(task, AETask | VAETask):
+    task, config = run.task, run.config
+    if isinstance(task, VAETask):
+        images = load_mnist(run.device).train.images
+        x = binarize(images, "fixed")[-grid.HELD_OUT :]
+        samples, precision = config.importance_samples, config.precision
+        found = evaluation.evaluate_vae(run.model, x, samples, precision)
+        return found["test_nll"].value
+    if isinstance(task, AETask):
+        images = load_mnist(run.device).train.images[-grid.HELD_OUT :]
+        rows = task.draw(images, 0.0)
+    else:
         torch.manual_seed(0)
         rows = task.data(run.device)[1]
-        return task.loss(model, rows)["loss"].item()
-    images = load_mnist(run.device).train.images
-    if isinstance(task, AETask):
-        rows = task.draw(images[-grid.HELD_OUT :], 0.0)
-        return task.loss(model, rows)["loss"].item()
-    found = evaluation.evaluate_vae(
-        model,
-        binarize(images, "fixed")[-grid.HELD_OUT :],
-        run.config.importance_samples,
-        run.config.precision,
-    )
-    return found["test_nll"].value
+    return task.loss(run.model, rows)["loss"].item()

@@ -13,7 +13,6 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,12 +41,20 @@ def sweep(points: Sequence[Point], asked: Sweep) -> None:
 
     Raises:
         UserError: runs failed; they are named, and the table is of the
-            others.
+            others. The folder cannot be written.
     """
     found, faults = make(points, asked)
     rows = table(found)
     if rows:
-        write(asked.to, rows, found, faults)
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        checkpoints.write_text(asked.to / "table.csv", lines.getvalue())
+        every = {p.line: results.summary(run) for p, run in found.items()}
+        tree = {"rows": rows, "runs": every, "failed": faults}
+        tree["provenance"] = results.provenance()
+        checkpoints.write_json(asked.to / "table.json", tree)
         shown = _shown(rows, asked.metric)
         with checkpoints.replacing(asked.to / "figure.png") as beside:
             sweep_figure(shown).savefig(beside, format="png")
@@ -198,25 +205,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "-" if value is None else str(value).replace(" ", "")
-
-
-def write(
-    folder: Path,
-    rows: Sequence[Row],
-    found: Mapping[Point, Run],
-    faults: Mapping[str, str],
-) -> None:
-    """Write table.csv and table.json.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    lines = io.StringIO()
-    writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    checkpoints.write_text(folder / "table.csv", lines.getvalue())
-    every = {p.line: results.summary(run) for p, run in found.items()}
-    tree = {"rows": list(rows), "runs": every, "failed": dict(faults)}
-    tree["provenance"] = results.provenance()
-    checkpoints.write_json(folder / "table.json", tree)

@@ -15,6 +15,7 @@ from torch import Tensor
 from aevb.figures import style
 from aevb.figures.latent import show, tile
 
+Normals = Mapping[str, Tensor]
 NORMALS = {
     "q": (style.ORANGE, "-", "$q(z\\,|\\,x)$ of the encoder"),
     "best_q": (style.BLUE, "--", "best normal of this image"),
@@ -51,12 +52,8 @@ def posteriors(
             drawn, coordinates = found["log_pxz"][i], found["axes"][i].cpu()
             density = torch.exp(drawn - drawn.max()).cpu()
             normals = {name: found[name][:, i].cpu() for name in NORMALS}
-            if len(coordinates) == 1:
-                _curves(axes, coordinates[0], density, normals)
-                continue
-            _density(axes, coordinates, density)
-            for name, q in normals.items():
-                _ellipses(axes, name, q)
+            draw = _line if len(coordinates) == 1 else _plane
+            draw(axes, coordinates, density, normals)
         row[0].set_ylabel(f"{title}\n$z_2$")
     handles = [
         Line2D([], [], color=colour, ls=line, label=label)
@@ -66,10 +63,9 @@ def posteriors(
     return figure
 
 
-def _curves(
-    axes: Axes, z: Tensor, density: Tensor, normals: Mapping[str, Tensor]
-) -> None:
+def _line(axes: Axes, z: Tensor, density: Tensor, normals: Normals) -> None:
     """A posterior over one latent dimension, and the normals, (2, 1)."""
+    z = z[0]
     mass = torch.trapezoid(density, z)
     axes.fill_between(z, density / mass, color=style.GREY, alpha=0.4, lw=0)
     for name, (colour, line, _) in NORMALS.items():
@@ -81,9 +77,10 @@ def _curves(
     axes.set_xlabel("$z_1$")
 
 
-def _density(axes: Axes, coordinates: Tensor, density: Tensor) -> None:
-    """A density over its largest value, the darker the denser."""
-    z1, z2 = coordinates.numpy()
+def _plane(axes: Axes, z: Tensor, density: Tensor, normals: Normals) -> None:
+    """A posterior over its largest value, the darker the denser, and lines
+    at one and at two deviations of the normals, (2, 2)."""
+    z1, z2 = z.numpy()
     # a square root, so that a lesser mode is seen beside a sharper one
     axes.imshow(
         density.T.sqrt().numpy(),  # rows along z2
@@ -96,14 +93,10 @@ def _density(axes: Axes, coordinates: Tensor, density: Tensor) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(2))
     axes.yaxis.set_major_locator(MaxNLocator(2))
     axes.set_xlabel("$z_1$")
-
-
-def _ellipses(axes: Axes, name: str, q: Tensor) -> None:
-    """The lines at one and at two deviations of a normal, (2, 2)."""
-    colour, line, _ = NORMALS[name]
-    mean: Any = q[0].tolist()
-    for n in (1, 2):
-        size = (2 * n * torch.exp(0.5 * q[1])).tolist()
-        axes.add_patch(
-            Ellipse(mean, *size, fill=False, color=colour, ls=line, lw=0.9)
-        )
+    for name, (colour, ls, _) in NORMALS.items():
+        mean: Any = normals[name][0].tolist()
+        deviation = torch.exp(0.5 * normals[name][1])
+        for n in (2, 4):  # deviations across
+            size = (n * deviation).tolist()
+            look: Any = {"fill": False, "color": colour, "ls": ls, "lw": 0.9}
+            axes.add_patch(Ellipse(mean, *size, **look))

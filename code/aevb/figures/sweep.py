@@ -26,9 +26,8 @@ def sweep_figure(rows: Sequence[dict[str, Any]]) -> Figure:
         k for k in rows[0] if k not in ("experiment", "metric", *NUMBERS)
     ]
     varied = [k for k in settings if len({row[k] for row in rows}) > 1]
-    along = next(
-        (k for k in varied if all(_is_number(row[k]) for row in rows)), None
-    )
+    kinds = {k: {type(row[k]) for row in rows} for k in varied}
+    along = next((k for k in varied if kinds[k] <= {int, float}), None)
     height = 0.4 + 1.8 * len(metrics)
     figure, axes = style.figure(height, len(metrics), squeeze=False)
     for panel, metric in zip(axes[:, 0], metrics, strict=True):
@@ -54,7 +53,3 @@ def sweep_figure(rows: Sequence[dict[str, Any]]) -> Figure:
             panel.set_xlabel(along)
             panel.legend()
     return figure
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
