@@ -143,13 +143,9 @@ def load(path: Path) -> Any:
     except _FAULTS as e:
         raise Damaged(f"{path} is damaged ({e}); delete it") from e
 
-    def fill(node: Any) -> Any:
-        if isinstance(node, dict) and _TENSOR in node:
+    def fill(node: dict[str, Any]) -> Any:
+        if _TENSOR in node:
             return tensors[node[_TENSOR]]
-        if isinstance(node, dict):
-            return {k: fill(v) for k, v in node["items"]}
-        if isinstance(node, list):
-            return [fill(v) for v in node]
-        return node
+        return dict(node["items"])
 
-    return fill(json.loads(metadata["tree"]))
+    return json.loads(metadata["tree"], object_hook=fill)

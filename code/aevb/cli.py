@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import tyro
 
-from aevb import experiments, profiles
+from aevb import experiments, grid, profiles
 from aevb.errors import UserError
 from aevb.settings import Config, VAEConfig
 
@@ -54,15 +54,14 @@ def finished(verb: str, name: str, settings: list[str]) -> "Run":
 def taken(option: str, settings: list[str]) -> tuple[str | None, list[str]]:
     """The value of an option, None where it is not there, and the rest."""
     for i, word in enumerate(settings):
-        if word.startswith(f"{option}="):
-            value, end = word.partition("=")[2], i + 1
-        elif word == option and i + 1 < len(settings):
-            value, end = settings[i + 1], i + 2
-        elif word == option:
-            raise UserError(f"{option} needs a value after it")
-        else:
+        name, given, value = word.partition("=")
+        if name != option:
             continue
-        return value, settings[:i] + settings[end:]
+        if given:
+            return value, settings[:i] + settings[i + 1 :]
+        if i + 1 == len(settings):
+            raise UserError(f"{option} needs a value after it")
+        return settings[i + 1], settings[:i] + settings[i + 2 :]
     return None, settings
 
 
@@ -151,8 +150,6 @@ def export(name: str, settings: list[str]) -> None:
 
 def sweep(name: str, rest: list[str]) -> None:
     """Train the product of experiments and settings; write a table."""
-    from aevb import grid
-
     names, mine, axes = grid.split([name, *rest], grid.Sweep())
     asked = typed(grid.Sweep(), mine, "aevb sweep NAMES", grid.SWEEP)
     points = grid.points(names, axes)
@@ -168,8 +165,6 @@ def sweep(name: str, rest: list[str]) -> None:
 
 def search(name: str, rest: list[str]) -> None:
     """Look for the settings with which a model is best."""
-    from aevb import grid
-
     names, mine, axes = grid.split([name, *rest], grid.Search())
     asked = typed(grid.Search(), mine, "aevb search NAME", grid.SEARCH)
     grid.check_search(names, axes, asked)

@@ -4,6 +4,7 @@ Whatever ends the parent, SIGKILL included, ends the processes: each waits
 for the pipe that closes with its parent. What they have written stays.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -14,12 +15,7 @@ from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from itertools import islice
-from multiprocessing import (
-    active_children,
-    get_context,
-    parent_process,
-    resource_tracker,
-)
+from multiprocessing import active_children, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -103,7 +99,7 @@ def _pool(size: int) -> Iterator[ProcessPoolExecutor]:
     Raises:
         UserError: one of them was killed.
     """
-    context = get_context("spawn")
+    context = multiprocessing.get_context("spawn")
     rows = context.SimpleQueue()
     for row in range(size):
         rows.put(row + 1)
@@ -155,7 +151,7 @@ def _begin(lock: Any, rows: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    parent = parent_process()
+    parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)  # at once; what is on disk is whole

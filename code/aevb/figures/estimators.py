@@ -111,14 +111,13 @@ def gradient_variance(summary: Mapping[str, Any]) -> Figure:
 
 
 def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
-    for offset, (name, (label, colour, marker)) in zip(
-        (-0.2, 0.0, 0.2), ESTIMATORS.items(), strict=True
-    ):
+    for i, (name, (label, colour, marker)) in enumerate(ESTIMATORS.items()):
+        height = row + 0.2 * (i - 1)
         value = found[name]["variance"]["value"]
         if value == 0:
             axes.text(
                 0.02,
-                row + offset,
+                height,
                 f"{label}: 0",
                 transform=axes.get_yaxis_transform(),
                 va="center",
@@ -129,7 +128,7 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
             continue
         axes.errorbar(
             value,
-            row + offset,
+            height,
             xerr=found[name]["variance"]["standard_error"],
             fmt=marker,
             ms=4,

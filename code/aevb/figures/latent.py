@@ -106,10 +106,10 @@ def tile(images: Tensor, columns: int) -> np.ndarray:
     return pages.transpose(1, 2).reshape(-1, columns * SIDE).numpy()
 
 
-def show(axes: Axes, page: np.ndarray) -> Axes:
+def show(axes: Axes, page: np.ndarray) -> None:
     """Draw a page of pixels, black ink on white, without ticks."""
     axes.imshow(page, cmap="gray_r", vmin=0, vmax=1, interpolation="none")
-    return style.bare(axes)
+    style.bare(axes)
 
 
 @rc_context(style.RC)
@@ -137,15 +137,10 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
         histories: the curves of each run under the name to show.
     """
     figure, panels = style.figure(2.5, 1, 3)
-    for axes, (title, terms, sign) in zip(
-        panels,
-        [
-            ("ELBO", ("rate", "distortion"), -1),
-            ("rate", ("rate",), 1),
-            ("distortion", ("distortion",), 1),
-        ],
-        strict=True,
-    ):
+    names = "ELBO", "rate", "distortion"
+    for axes, title in zip(panels, names, strict=True):
+        # the ELBO is minus the sum of the others
+        sign, terms = (-1, names[1:]) if title == "ELBO" else (1, (title,))
         drawn: list[ArrayLike] = []
         for colour, curves in zip(COLOURS, histories.values(), strict=False):
             for split, line in (("train", "--"), ("test", "-")):

@@ -68,8 +68,7 @@ def figure(
     return drawn, axes
 
 
-def bare(axes: Axes) -> Axes:
-    """Axes without ticks and frame, for images."""
+def bare(axes: Axes) -> None:
+    """Leave ticks and frame of axes out, for images."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    return axes

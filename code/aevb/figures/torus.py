@@ -30,11 +30,6 @@ COLOURS = ListedColormap(mpl.colormaps["plasma_r"](np.linspace(0.2, 1, 256)))
 lies far from it stands out; its light end would be lost on white."""
 SHADE = to_rgb("#CFDCE6")
 """The colour of a bare surface in full light."""
-TURN: Any = {
-    "ticks": (-np.pi, 0, np.pi),
-    "labels": ("$-\\pi$", "0", "$\\pi$"),
-}
-"""The marks along an angle."""
 
 
 def axes_of(view: tuple[float, float]) -> Tensor:
@@ -134,8 +129,7 @@ def colourbar(
 ) -> None:
     """One colour scale for all panels."""
     style = {"shrink": 0.75, "aspect": 22, "pad": 0.01, **style}
-    bar = fig.colorbar(ScalarMappable(norm, cmap), ax=axes, **style)
-    bar.set_label(label)
+    fig.colorbar(ScalarMappable(norm, cmap), ax=axes, label=label, **style)
 
 
 @mpl.rc_context(RC)
@@ -213,6 +207,8 @@ def codes_by_angle(
     plane, with the codes `torn` (k, 2) that distant places share in green,
     and one for the square, whose edges with equal arrows are one.
     """
+    ticks, turns = (-np.pi, 0, np.pi), ("$-\\pi$", "0", "$\\pi$")
+    edges, arrows = (-np.pi, np.pi), {"ms": 7, "clip_on": False}
     angles = torus.angles(cloud).T.numpy()
     fig, axes = figure(5.2, 2, len(codes))
     for row, angle, name in zip(axes, angles, ("axis", "tube"), strict=True):
@@ -223,25 +219,19 @@ def codes_by_angle(
             )  # fmt: skip
             ax.set(aspect="equal", title=title)
         row[0].set(xlabel="$z_1$", ylabel="$z_2$")
-        row[-1].set(xlabel="$\\theta_1$", ylabel="$\\theta_2$")
         row[0].plot(*torn.T, "o", color="#00c853", ms=0.9, rasterized=True)
         bar = fig.colorbar(shown, ax=row, shrink=0.8, aspect=18, pad=0.01)
         bar.set_label(f"angle about the {name}")
-        bar.set_ticks(**TURN)
-        glue(row[-1])
+        bar.set_ticks(ticks, labels=turns)
+        square = row[-1]
+        square.set(xlabel="$\\theta_1$", ylabel="$\\theta_2$")
+        square.set(xlim=edges, ylim=edges)
+        square.set_xticks(ticks, turns)
+        square.set_yticks(ticks, turns)
+        for at in edges:
+            square.plot([0], [at], ">", color=ORANGE, **arrows)
+            square.plot([at, at], [-0.15, 0.15], "^", color=BLUE, **arrows)
     return fig
-
-
-def glue(ax: Axes) -> None:
-    """The square of two angles; equal arrows mark edges that are one."""
-    edges = -np.pi, np.pi
-    ax.set(xlim=edges, ylim=edges)
-    ax.set_xticks(**TURN)
-    ax.set_yticks(**TURN)
-    style: Any = {"ms": 7, "clip_on": False}
-    for at in edges:
-        ax.plot([0], [at], ">", color=ORANGE, **style)
-        ax.plot([at, at], [-0.15, 0.15], "^", color=BLUE, **style)
 
 
 @mpl.rc_context(RC)

@@ -185,9 +185,8 @@ def describe(model: Any) -> dict[str, Any]:
     Raises:
         UserError: the model is none of this project's.
     """
-    kind = _kind(model)
     networks = {n: pack(getattr(model, n)) for n in ("encoder", "decoder")}
-    return {**kind, **networks}
+    return {**_kind(model), **networks}
 
 
 def _kind(model: Any) -> dict[str, Any]:

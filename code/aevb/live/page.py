@@ -38,15 +38,6 @@ from aevb.torus import Torus
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCRIPTS = (
-    "network.js",
-    "draw.js",
-    "plane.js",
-    "bound.js",
-    "estimators.js",
-    "torus.js",
-    "start.js",
-)
 IMAGES = 500
 """Test images on a page of its own."""
 HALF, STEP = 4.5, 0.15
@@ -98,6 +89,7 @@ surface. The toroidal model's paths stay on it; they are no geodesics,
 for a straight line of its angles need not be the shortest way.""",
 }
 """What to try with an explorer, and what to notice."""
+SCRIPTS = ("network", "draw", *CAPTIONS, "start")
 ABSENT = "An explorer would stand here for models of two latent dimensions."
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
@@ -287,7 +279,7 @@ def script() -> str:
     folder = resources.files("aevb.live")
     style = (folder / "live.css").read_text(encoding="utf-8")
     source = "\n".join(
-        (folder / name).read_text(encoding="utf-8") for name in SCRIPTS
+        (folder / f"{name}.js").read_text("utf-8") for name in SCRIPTS
     )
     return (
         f"<style>\n{style}</style>\n<script>\n(() => {{\n"
