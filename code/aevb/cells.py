@@ -73,20 +73,16 @@ def definitions(cell: str) -> dict[str, Definition]:
 
 def shown(text: str, node: Definition) -> str:
     """The source of a definition, each docstring cut to its first line."""
-    lines = text.splitlines()
-    nodes = [n for n in ast.walk(node) if isinstance(n, Definition)]
-    documented = [n for n in nodes if ast.get_docstring(n)]
-    end = node.end_lineno or node.lineno
-    for inner in sorted(documented, key=lambda n: -n.lineno):
-        words = inner.body[0]
-        assert words.end_lineno
-        first = (ast.get_docstring(inner) or "").splitlines()[0]
-        raw = "r" if "\\" in first else ""
-        cut = " " * words.col_offset + f'{raw}"""{first}"""'
-        lines[words.lineno - 1 : words.end_lineno] = [cut]
-        end -= words.end_lineno - words.lineno
+    lines = text.splitlines(keepends=True)
+    for inner in ast.walk(node):
+        if isinstance(inner, Definition) and (doc := ast.get_docstring(inner)):
+            words, first = inner.body[0], doc.splitlines()[0]
+            raw = "r" if "\\" in first else ""
+            cut = " " * words.col_offset + f'{raw}"""{first}"""\n'
+            rest = [""] * ((words.end_lineno or 0) - words.lineno)
+            lines[words.lineno - 1 : words.end_lineno] = [cut, *rest]
     start = min(n.lineno for n in (node, *node.decorator_list))
-    return dedent("\n".join(lines[start - 1 : end]))
+    return dedent("".join(lines[start - 1 : node.end_lineno]))
 
 
 def differences(document: str) -> list[str]:

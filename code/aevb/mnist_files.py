@@ -182,15 +182,13 @@ def _reason(fault: BaseException) -> str:
     npm ends with where its log lies and begins with codes; the reason is
     the first line that is a sentence.
     """
+    marks = ("npm error ", "npm ERR! ")
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
-    said = [line for line in lines if line.startswith(NPM_MARKS)]
+    said = [line for line in lines if line.startswith(marks)]
     if not said:
         return lines[-1] if lines else type(fault).__name__
     texts = [" ".join(line.split()[2:]) for line in said]
     return next((t for t in texts if len(t.split()) > 3), texts[0])
-
-
-NPM_MARKS = ("npm error ", "npm ERR! ")
 
 
 # -- the sources ------------------------------------------------------------

@@ -71,7 +71,9 @@ def number(value: Any, digits: int | None = None) -> "Markdown":
     if isinstance(mean, int) and not error:
         return Markdown(_plain(f"{mean:,}"))
     if digits is None:
-        digits = _digits(error) if error else 3
+        digits = 3
+        if error and 0 < error < math.inf:  # two digits of the error
+            digits = max(0, 1 - math.floor(math.log10(error)))
     text = _plain(f"{mean:.{digits}f}")
     if error:
         text += f" ± {error:.{digits}f}"
@@ -89,13 +91,6 @@ def _mean_and_error(value: Any) -> tuple[Any, Any]:
         return value["value"], value.get("standard_error")
     error = getattr(value, "standard_error", None)
     return getattr(value, "value", value), error
-
-
-def _digits(error: float) -> int:
-    """Places after the point that show two digits of `error`."""
-    if not (math.isfinite(error) and error > 0):
-        return 3
-    return max(0, 1 - math.floor(math.log10(error)))
 
 
 def _plain(text: str) -> str:

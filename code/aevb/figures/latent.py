@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aevb.errors import UserError
@@ -141,7 +141,7 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
     for axes, title in zip(panels, names, strict=True):
         # the ELBO is minus the sum of the others
         sign, terms = (-1, names[1:]) if title == "ELBO" else (1, (title,))
-        drawn: list[ArrayLike] = []
+        drawn = []
         for colour, curves in zip(COLOURS, histories.values(), strict=False):
             for split, line in (("train", "--"), ("test", "-")):
                 parts = [np.array(curves[f"{split}_{t}"]) for t in terms]
@@ -167,12 +167,11 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
     return figure
 
 
-def _settle(axes: Axes, curves: Sequence[ArrayLike]) -> None:
+def _settle(axes: Axes, curves: Sequence[Any]) -> None:
     """Leave the fall of the first epochs out where there are many, and
     what lies far beyond nine tenths of the rest: one step of a training may
     be thousands of nats off, and its epoch would flatten all others."""
-    arrays = [np.asarray(c) for c in curves]
-    seen = np.concatenate([a[len(a) // 8 :] for a in arrays])
+    seen = np.concatenate([c[len(c) // 8 :] for c in curves])
     seen = seen[np.isfinite(seen)]
     if len(seen) == 0:
         raise UserError("the curves have no finite value to draw")
@@ -240,29 +239,24 @@ def image_grids(
     for axes, (grid, images), name in zip(
         all_axes.flat, panels, names, strict=False
     ):
-        _image_grid(axes, grid, images)
-        axes.set_title(name)
+        n = len(grid.marks)
+        if len(images) != len(grid.points):
+            raise UserError(
+                f"{len(images)} images are not one for each of the "
+                f"{len(grid.points)} points of the grid"
+            )
+        upwards = images.reshape(-1, n, images.shape[1]).flip(0).flatten(0, 1)
+        show(axes, tile(upwards, n))
+        centres = (np.arange(n) + 0.5) * SIDE - 0.5
+        few = sorted({0, n // 4, n - 1 - n // 4, n - 1})  # labels need room
+        labels = [style.decimal(grid.marks[i]) for i in few]
+        axes.set_xticks(centres[few], labels)
+        axes.tick_params(length=0)
+        axes.set(title=name, xlabel=grid.names[0])
+        if grid.points.shape[1] == 2:
+            axes.set_yticks(centres[::-1][few], labels)
+            axes.set_ylabel(grid.names[1])
     return figure
-
-
-def _image_grid(axes: Axes, grid: Grid, images: Tensor) -> None:
-    n = len(grid.marks)
-    if len(images) != len(grid.points):
-        raise UserError(
-            f"{len(images)} images are not one for each of the "
-            f"{len(grid.points)} points of the grid"
-        )
-    upwards = images.reshape(-1, n, images.shape[1]).flip(0).flatten(0, 1)
-    show(axes, tile(upwards, n))
-    centres = (np.arange(n) + 0.5) * SIDE - 0.5
-    few = sorted({0, n // 4, n - 1 - n // 4, n - 1})  # labels need room
-    labels = [style.decimal(grid.marks[i]) for i in few]
-    axes.set_xticks(centres[few], labels)
-    axes.tick_params(length=0)
-    axes.set_xlabel(grid.names[0])
-    if grid.points.shape[1] == 2:
-        axes.set_yticks(centres[::-1][few], labels)
-        axes.set_ylabel(grid.names[1])
 
 
 @rc_context(style.RC)

@@ -55,14 +55,9 @@ def figure(
     height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
     """A figure of the text's width, `height` inches, with a grid of axes."""
+    options |= {"figsize": (TEXT_WIDTH, height), "layout": "constrained"}
     with plt.rc_context(RC):
-        drawn, axes = plt.subplots(
-            rows,
-            columns,
-            figsize=(TEXT_WIDTH, height),
-            layout="constrained",
-            **options,
-        )
+        drawn, axes = plt.subplots(rows, columns, **options)
     # pyplot would show an open figure once more at the end of its cell
     plt.close(drawn)
     return drawn, axes

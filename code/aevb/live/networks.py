@@ -23,6 +23,7 @@ few large eigenvalues, for all its inputs come from a plane.
 
 import base64
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -210,14 +211,11 @@ def _kind(model: Any) -> dict[str, Any]:
 
 def _export_onnx(model: Any, path: Path) -> list[Path]:
     """Encoder and decoder as two ONNX graphs beside `path`."""
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError:
+    if not (find_spec("onnx") and find_spec("onnxscript")):
         raise UserError(
             "ONNX needs two more packages: pip install onnx onnxscript, or "
             "write .json"
-        ) from None
+        )
     _kind(model)  # refuses what has not two networks
     written = []
     for part in ("encoder", "decoder"):
