@@ -263,12 +263,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify-kl": verify_kl,
 }
 NAMED: dict[str, Callable[[str, list[str]], None]] = {
-    "train": train,
-    "evaluate": evaluate,
-    "explore": explore,
-    "export": export,
-    "sweep": sweep,
-    "search": search,
+    f.__name__: f for f in (train, evaluate, explore, export, sweep, search)
 }
 """Commands that take an experiment's name and its settings."""
 

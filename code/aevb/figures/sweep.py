@@ -22,9 +22,8 @@ def sweep_figure(rows: Sequence[dict[str, Any]]) -> Figure:
         rows: of `aevb.sweep.table`.
     """
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    settings = [
-        k for k in rows[0] if k not in ("experiment", "metric", *NUMBERS)
-    ]
+    known = {"experiment", "metric", *NUMBERS}
+    settings = [k for k in rows[0] if k not in known]
     varied = [k for k in settings if len({row[k] for row in rows}) > 1]
     kinds = {k: {type(row[k]) for row in rows} for k in varied}
     along = next((k for k in varied if kinds[k] <= {int, float}), None)
