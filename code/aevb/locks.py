@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,7 +31,10 @@ def held(path: Path, work: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=_SOON)
     except Timeout:
-        message = f"waiting for process {owner(path)}, at work on {work}"
+        owner = ""
+        with suppress(OSError, ValueError):  # it has written no number yet
+            owner = path.read_text("ascii").strip()
+        message = f"waiting for process {owner or '?'}, at work on {work}"
         print(message, file=sys.stderr, flush=True)
         lock.acquire()
     try:
@@ -42,11 +45,3 @@ def held(path: Path, work: str) -> Iterator[None]:
         # file
         path.unlink(missing_ok=True)
         lock.release()
-
-
-def owner(path: Path) -> str:
-    """The process number in a lock file, "?" where there is none yet."""
-    try:
-        return path.read_text(encoding="ascii").strip() or "?"
-    except (OSError, ValueError):
-        return "?"

@@ -45,9 +45,7 @@ def kl_check(
         summary: `studies.kl_check`'s summary.
         values: its draws, (S,) for each model.
     """
-    figure, panels = style.figure(
-        2.8, 2, len(values), sharex=True, squeeze=False
-    )
+    figure, panels = style.figure(2.8, 2, len(values), sharex=True)
     for name, above, below in zip(values, *panels, strict=True):
         exact, draws = summary[name]["analytical"], values[name]
         k, means, errors = prefixes(draws.double().numpy())
