@@ -186,8 +186,9 @@ def describe(model: Any) -> dict[str, Any]:
     Raises:
         UserError: the model is none of this project's.
     """
+    kind = _kind(model)  # refuses what has not two networks
     networks = {n: pack(getattr(model, n)) for n in ("encoder", "decoder")}
-    return {**_kind(model), **networks}
+    return {**kind, **networks}
 
 
 def _kind(model: Any) -> dict[str, Any]:
