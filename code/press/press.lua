@@ -34,6 +34,7 @@ local function prefix(id)
 end
 
 local function typst(text) return pandoc.RawInline('typst', text) end
+local function typst_block(text) return pandoc.RawBlock('typst', text) end
 
 local function quoted(text)
   text = text:gsub('[\\"]', '\\%0'):gsub('%s+', ' ')
@@ -115,7 +116,7 @@ local function convert(doc)
   doc:walk { Math = function(x)
     table.insert(formulas, x.text)
     blocks:insert(pandoc.Plain { pandoc.Math('DisplayMath', mended(x.text)) })
-    blocks:insert(pandoc.RawBlock('typst', '//press'))
+    blocks:insert(typst_block '//press')
   end }
   local out, n = pandoc.write(pandoc.Pandoc(blocks), 'typst', { wrap_text = 'none' }), 0
   for formula in out:gmatch '(.-)//press' do
@@ -147,12 +148,6 @@ local function formula(math, id)
   return typst(opening('display', alt, label) .. '$ ' .. body .. ' $]')
 end
 
--- a displayed formula: a Math, or the Span around a labelled one
-local function is_display(x)
-  return x.t == 'Math' and x.mathtype == 'DisplayMath'
-    or x.t == 'Span' and x.classes:includes 'equation'
-end
-
 -- `$$ .. $$ {#eq-x}` as one Span, its number beside it or inside it
 local function equations(inlines)
   local out = pandoc.Inlines {}
@@ -160,11 +155,12 @@ local function equations(inlines)
     local text = x.t == 'Str' and x.text or ''
     local id, rest = text:match '^{#(eq%-[%w_-]+)}(.*)$'
     if id then
-      if #out > 1 and out[#out].t:match 'Space$' then out:remove() end
-      if #out == 0 or out[#out].t ~= 'Math' or not is_display(out[#out]) then
+      local math = out:remove()
+      if math and math.t == 'Space' then math = out:remove() end
+      if not math or math.mathtype ~= 'DisplayMath' then
         fault(id, 'the label `' .. id .. '` must follow its equation')
       end
-      out[#out] = pandoc.Span({ out[#out] }, pandoc.Attr(id, { 'equation' }))
+      out:insert(pandoc.Span({ math }, pandoc.Attr(id, { 'equation' })))
       if rest ~= '' then out:insert(Str(rest)) end
     else
       out:insert(x)
@@ -174,7 +170,7 @@ local function equations(inlines)
 end
 
 local function equation(span)
-  if not is_display(span) then return end
+  if not span.classes:includes 'equation' then return end
   local math, number = span.content[1], target(span.identifier).number
   local typeset = formula(math, span.identifier)
   if TYPST then
@@ -192,11 +188,11 @@ end
 local function reference(id, bare)
   local words = '@' .. id
   id = id:sub(1, 1):lower() .. id:sub(2)
-  local number, text = target(id, words).number, title(id, words)
+  local number = target(id, words).number
   if TYPST then
     return typst('#press-' .. (bare and 'bare' or 'ref') .. '("' .. id .. '")')
   end
-  text = bare and number ~= '' and number or text
+  local text = bare and number ~= '' and number or title(id)
   return HTML and pandoc.Link(text, '#' .. id, '', { class = 'ref' }) or Str(text)
 end
 
@@ -233,7 +229,7 @@ local function raw(x)
     if TYPST then return typst('#press-page-of("' .. id .. '")') end
     return HTML and pandoc.Link(page, '#' .. id) or Str(page)
   elseif text == '\\appendix' then
-    return TYPST and pandoc.RawBlock('typst', '#show: press-appendix') or {}
+    return TYPST and typst_block '#show: press-appendix' or {}
   elseif text == '<br>' then -- a line's end in an inline expression's text
     return pandoc.LineBreak()
   elseif x.format ~= 'html' then
@@ -384,8 +380,7 @@ local function plain_table(x)
   local scale = fitted(x)
   if HTML then return pandoc.Div({ x }, { class = 'table' }) end
   if not TYPST or scale == 1 then return x end
-  local open = pandoc.RawBlock('typst', opening('scaled', scale))
-  return { open, x, pandoc.RawBlock('typst', ']') }
+  return { typst_block(opening('scaled', scale)), x, typst_block ']' }
 end
 
 local function captioned_table(x)
@@ -398,7 +393,7 @@ local function captioned_table(x)
   if TYPST then
     local call = opening('table', quoted(id), tostring(lines > 42))
     x.content:insert(1, pandoc.Para(between(call, words, '][')))
-    x.content:insert(pandoc.RawBlock('typst', ']'))
+    x.content:insert(typst_block ']')
     return x.content
   elseif HTML then
     inside.caption = { long = { pandoc.Plain(words) } }
@@ -452,8 +447,8 @@ end
 
 ---- what stays together on the page
 
-local function announces(block) -- a short paragraph does
-  return block and block.t == 'Para' and #stringify(block.content) < 300
+local function announces(para) -- a short one does
+  return #stringify(para.content) < 300
 end
 
 local function before(inlines)
@@ -534,15 +529,12 @@ local function labelled(x)
 end
 
 local function each(meta) -- a list of values, of one or of none
-  return pandoc.utils.type(meta) == 'List' and meta or { meta }
+  return pandoc.utils.type(meta) == 'List' and meta or pandoc.List { meta }
 end
 
 local function strings(meta) -- as Typst's array
-  local out = ''
-  for _, value in ipairs(each(meta)) do
-    out = out .. quoted(stringify(value)) .. ', '
-  end
-  return '(' .. out .. ')'
+  local out = each(meta):map(function(x) return quoted(stringify(x)) .. ', ' end)
+  return '(' .. table.concat(out) .. ')'
 end
 
 local function inlines(meta, separator)
@@ -566,11 +558,10 @@ local function facts(meta)
 end
 
 local function front(meta)
-  local document = '#set document(title: '
-    .. quoted(stringify(meta.title or 'Report'))
-    .. ', author: ' .. strings(meta.author)
-    .. ', keywords: ' .. strings(meta['press-keywords']) .. ')\n'
-    .. '#set text(lang: ' .. quoted(stringify(meta.lang or 'en')) .. ')'
+  local document = string.format(
+    '#set document(title: %s, author: %s, keywords: %s)\n#set text(lang: %s)',
+    quoted(stringify(meta.title or 'Report')), strings(meta.author),
+    strings(meta['press-keywords']), quoted(stringify(meta.lang or 'en')))
   local title = pandoc.Inlines { typst '#press-title' }
   for _, key in ipairs { 'title', 'subtitle', 'author', 'date' } do
     title = title .. between('[', inlines(meta[key], ','), ']')
@@ -579,8 +570,7 @@ local function front(meta)
   for _, fact in ipairs(facts(meta)) do
     fields = fields .. between('[' .. fact[1] .. '][', fact[2], ']')
   end
-  return pandoc.Blocks { pandoc.RawBlock('typst', document),
-    pandoc.Para(title), pandoc.Para(fields) }
+  return pandoc.Blocks { typst_block(document), pandoc.Para(title), pandoc.Para(fields) }
 end
 
 -- the notebook's first lines
@@ -627,19 +617,16 @@ local function whole(doc)
       end,
     }
   end
-  doc.blocks = doc.blocks:walk {
-    Div = div, Header = header, Table = plain_table,
-  }
+  doc.blocks = doc.blocks:walk { Div = div, Header = header, Table = plain_table }
   for n = 0, tonumber(stringify(doc.meta['press-cells'])) - 1 do
     if not cells[n] then
       fault('{.cell n="' .. n .. '"', 'a comment or a list hides this chunk')
     end
   end
   if TYPST then
-    local contents = pandoc.RawBlock('typst', '#press-contents')
     local _, first = doc.blocks:find_if(function(x) return x.t == 'Header' end)
-    doc.blocks:insert(first or #doc.blocks + 1, contents)
-    doc.blocks:insert(pandoc.RawBlock('typst', '#press-numbers()'))
+    doc.blocks:insert(first or #doc.blocks + 1, typst_block '#press-contents')
+    doc.blocks:insert(typst_block '#press-numbers()')
     doc.blocks = front(doc.meta) .. doc.blocks
   elseif JUPYTER then
     doc.blocks = heading(doc.meta) .. doc.blocks
@@ -665,7 +652,7 @@ local function for_quarto(doc)
     end,
     RawBlock = function(x)
       if TYPST and x.text:match '^\\appendix%s*$' then
-        return pandoc.RawBlock('typst', '#show: press-appendix')
+        return typst_block '#show: press-appendix'
       end
     end,
     Math = function(x)
@@ -679,7 +666,7 @@ local function for_quarto(doc)
   }
   if #fields > 0 then doc.blocks:insert(1, pandoc.Para(fields)) end
   if TYPST then
-    doc.blocks:insert(1, pandoc.RawBlock('typst',
+    doc.blocks:insert(1, typst_block(
       '#set heading(numbering: press-head(false))\n' ..
       '#set figure(numbering: press-in-chapter)'))
   end
