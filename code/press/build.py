@@ -22,8 +22,10 @@ from press.errors import PressError
 from press.reader import Document
 
 _STAGE = ".press-"
-_META = ("title", "subtitle", "author", "date", "lang", "link-citations")
-_FIELDS = ("kerberos", "collaborators", "sources", "bibliography")
+_SHOWN = (
+    *("title", "subtitle", "author", "date", "lang", "link-citations"),
+    *("kerberos", "collaborators", "sources", "bibliography"),
+)
 
 
 def build(
@@ -37,9 +39,9 @@ def build(
     """
     try:
         document = reader.read(path.resolve())
-        names, folder = _file_names(document), document.folder
+        folder = document.folder
         with tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder) as stage:
-            return _build(document, Path(stage), names, extra or {}, state)
+            return _build(document, Path(stage), extra or {}, state)
     except OSError as error:
         raise PressError(
             f"{error.filename or path.name}: {error.strerror or error}; free "
@@ -69,8 +71,7 @@ def unfilled(document: Document) -> str:
     """The fields that still hold a placeholder, or ""."""
     listed = document.meta["press"].get("placeholders") or []
     blank = {str(text) for text in listed}
-    shown = (*_META, *_FIELDS)
-    keys = [k for k in shown if str(document.meta.get(k)) in blank]
+    keys = [k for k in _SHOWN if str(document.meta.get(k)) in blank]
     if not keys:
         return ""
     place = reader.place_of(keys[0], document.lines)
@@ -79,13 +80,9 @@ def unfilled(document: Document) -> str:
 
 
 def _build(
-    document: Document,
-    stage: Path,
-    names: dict[str, str],
-    extra: dict[str, str],
-    state: str,
+    document: Document, stage: Path, extra: dict[str, str], state: str
 ) -> list[Path]:
-    meta = _meta(document, extra)
+    names, meta = _file_names(document), _meta(document, extra)
     _check_characters(document, stage)
     executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
@@ -96,9 +93,9 @@ def _build(
     body = pandoc.convert("typst", spliced, meta, stage)
     head = _settings(document) + typeset.PAGE.read_text("utf-8")
     source.write_text(f"{head}\n{body}", "utf-8")
-    numbers = typeset.compile_pdf(
-        source, stage / names["pdf"], _timestamp(document), spliced
-    )
+    timestamp = _timestamp(document)
+    pdf, numbers = typeset.compile_pdf(source, timestamp, spliced)
+    (stage / names["pdf"]).write_bytes(pdf)
     (stage / "numbers.json").write_text(json.dumps(numbers), "utf-8")
     meta["press-numbers"] = "numbers.json"
     with ThreadPoolExecutor() as pool:
@@ -110,18 +107,16 @@ def _build(
     metadata = {"provenance": extra, "figures": sorted(spliced.files)}
     book = notebook.notebook(text, executed, metadata)
     nbformat.validate(book)
-    nbformat.write(book, stage / names["notebook"])
+    nbformat.write(book, stage / names["ipynb"])
     return _publish(document.folder, stage, names, set(spliced.files))
 
 
 def _check_characters(document: Document, stage: Path) -> None:
     """What no font can show is known before anything is run."""
-    hidden = {
-        line
-        for chunk in document.chunks
-        for line in chunk.lines
-        if not (chunk.shown or line.text.startswith("#|"))
-    }
+    unseen = [
+        x for chunk in document.chunks if not chunk.shown for x in chunk.lines
+    ]
+    hidden = {x for x in unseen if not x.text.startswith("#|")}
     shown = [x.text for x in document.lines if x not in hidden]
     words = [w for text in shown for w in text.split() if not w.isascii()]
     page = stage / "words.typ"
@@ -131,8 +126,7 @@ def _check_characters(document: Document, stage: Path) -> None:
         f"#for word in ({texts}) {{ text(word) + parbreak() }}\n",
         "utf-8",
     )
-    spliced = splice.Spliced(document)
-    typeset.compile_pdf(page, stage / "words.pdf", 0, spliced)
+    typeset.compile_pdf(page, 0, splice.Spliced(document))
 
 
 def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
@@ -140,11 +134,8 @@ def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
 
     Raises PressError if a bibliography is missing.
     """
-    meta = {
-        k: document.meta[k]
-        for k in (*_META, *_FIELDS)
-        if document.meta.get(k) not in (None, "")
-    }
+    shown = ((key, document.meta.get(key)) for key in _SHOWN)
+    meta = {key: value for key, value in shown if value not in (None, "")}
     files = document.meta.get("bibliography") or []
     files = files if isinstance(files, list) else [files]
     for name in files:
@@ -182,8 +173,7 @@ def _file_names(document: Document) -> dict[str, str]:
             f"{reader.place_of('output-file', document.lines)}: output-file "
             f"must be a plain name, not `{name}`."
         )
-    endings = {"pdf": ".pdf", "html": ".html", "notebook": ".ipynb"}
-    names = {kind: stem + ending for kind, ending in endings.items()}
+    names = {kind: f"{stem}.{kind}" for kind in ("pdf", "html", "ipynb")}
     for name in (*names.values(), "figures"):
         target = document.folder / name
         if target.exists() and not os.access(target, os.W_OK):
@@ -207,7 +197,7 @@ def _publish(
     """Move everything into place; remove figures that are no longer made."""
     old = set()
     with suppress(OSError, ValueError, KeyError, TypeError):
-        book = json.loads((folder / names["notebook"]).read_text("utf-8"))
+        book = json.loads((folder / names["ipynb"]).read_text("utf-8"))
         listed = book["metadata"]["figures"]
         old = {x for x in listed if re.fullmatch(r"figures/[\w.-]+", x)}
     if figures:

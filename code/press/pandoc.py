@@ -19,10 +19,7 @@ _COMMON = (
 )
 _TO = {
     "typst": ("-t", "typst-citations", "--syntax-highlighting=idiomatic"),
-    "notebook": (
-        "-t",
-        "gfm-tex_math_gfm+tex_math_dollars-raw_html-footnotes",
-    ),
+    "notebook": ("-t", "gfm-tex_math_gfm+tex_math_dollars-raw_html-footnotes"),
     "html": (
         *("-t", "html5", "--standalone", "--mathml", "--section-divs"),
         *("--toc", "--toc-depth=2", f"--template={HERE / 'page.html'}"),
@@ -50,7 +47,7 @@ def convert(
     head = f"---\n{yaml.safe_dump(words, allow_unicode=True)}---\n\n"
     done = subprocess.run(
         [pypandoc.get_pandoc_path(), *_COMMON, *_TO[kind], *cite],
-        input=head + spliced.markdown,
+        input=head + "".join(f"{line.text}\n" for line in spliced.lines),
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
@@ -61,8 +58,7 @@ def convert(
 
 
 def _fault(complaint: str, spliced: Spliced, front: int) -> PressError:
-    found = re.search(r"^PRESS\t(.*?)\t(.*)$", complaint, re.MULTILINE)
-    if found:
+    if found := re.search(r"^PRESS\t(.*?)\t(.*)$", complaint, re.MULTILINE):
         place, message = spliced.find(found[1]), found[2]
     else:
         at = re.search(r"line (\d+)", complaint)
@@ -70,9 +66,8 @@ def _fault(complaint: str, spliced: Spliced, front: int) -> PressError:
         subject = _SUBJECT.search(complaint)
         words = next(filter(None, subject.groups()), "") if subject else ""
         near = [x.place for x in spliced.lines[line : line + 1]]
-        place = spliced.find(words) or next(iter(near), None)
-        text = complaint.partition("HasCallStack")[0]
-        text = text.replace("[WARNING]", "")
+        place = spliced.find(words, *near)
+        text = complaint.partition("HasCallStack")[0].replace("[WARNING]", "")
         text = re.sub(r" at (\S+ )?line \d+ column \d+", "", text)
         message = "Pandoc: " + " ".join(text.split()).rstrip(".:")
-    return PressError(f"{place or spliced.name}: {message}.")
+    return PressError(f"{place}: {message}.")

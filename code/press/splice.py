@@ -13,7 +13,6 @@ from typing import Any
 from press import figures
 from press.errors import PressError
 from press.execute import Executed, plain
-from press.figures import Picture
 from press.reader import Chunk, Document, Line, next_fence
 
 _RAW = re.compile(r"^```\{=html\}\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
@@ -42,25 +41,20 @@ class Spliced:
         kept = _KEPT.format("([0-9]+)")
         return re.sub(f'src="({names})"|{kept}', embed, page)
 
-    @property
-    def markdown(self) -> str:
-        return "\n".join(line.text for line in self.lines) + "\n"
+    def find(self, words: str, near: str = "") -> str:
+        """The place of the line that holds these words, or part of them.
 
-    @property
-    def name(self) -> str:
-        return self.document.path.name
-
-    def find(self, words: str) -> str | None:
-        """The place of the line that holds these words, or part of them."""
+        Where none does, it is `near`, or else the document's name.
+        """
         for line in (*self.lines, *self.document.lines):
             if words and words in line.text:
                 return line.place
-        whole, longest, place = " ".join(words.split()), 8, None
+        whole, longest, place = " ".join(words.split()), 8, near
         for line in self.lines:
             part = " ".join(line.text.strip("$ ").split())
             if len(part) > longest and part in whole:
                 longest, place = len(part), line.place
-        return place
+        return place or self.document.path.name
 
 
 def splice(document: Document, executed: Executed) -> Spliced:
@@ -80,20 +74,17 @@ def _value(inline: Any, bundle: dict[str, Any]) -> str:
     """What an inline expression shows, as Markdown of one line."""
     text = bundle.get("text/markdown")
     if text is None:
-        text = _escaped(plain(bundle.get("text/plain", "")).strip())
+        text = plain(bundle.get("text/plain", "")).strip()
+        # so that each character means itself in Markdown
+        text = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+        # two words of Pandoc's, so that it is not taken for a footnote's mark
+        text = text.replace("  ", r" \ ").replace(r"\[\^", r"\[<!-- -->\^")
     if not text.strip():
         raise PressError(
             f"{inline.place}: `{inline.expression}` gives an empty text, "
             "which Quarto would leave as source; let it say something."
         )
     return text.strip().replace("\n", "<br>")
-
-
-def _escaped(text: str) -> str:
-    """A text that means itself in Markdown."""
-    text = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text).replace("  ", r" \ ")
-    # two words of Pandoc's, so that it is not taken for a footnote's mark
-    return text.replace(r"\[\^", r"\[<!-- -->\^")
 
 
 def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
@@ -106,7 +97,7 @@ def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
         code = "folded" if chunk.options.get("code-fold") else "shown"
     output, shows = "", "output"
     if pictures or chunk.label.startswith("fig-"):
-        figure = _figure(chunk, outputs, pictures, out.files)
+        figure = _figure(chunk, executed, out)
     if include and chunk.options.get("output", True) is not False:
         output = _markdown(chunk, outputs, out.screen)
         if chunk.label.startswith("tbl-"):
@@ -115,7 +106,7 @@ def _cell(chunk: Chunk, executed: Executed, out: Spliced) -> list[Line]:
             shows = "markdown"
         if pictures:
             output, shows = f"{output}\n\n{figure}", "figure"
-    name = re.sub(r'(["\\])', r"\\\1", out.name)
+    name = re.sub(r'(["\\])', r"\\\1", chunk.opens.file)
     start = chunk.opens.number
     lines = f"lines {start + 1} to {start + len(chunk.lines)}"
     head = (
@@ -202,13 +193,9 @@ def _captioned(chunk: Chunk, key: str, content: str) -> str:
     return f"::: {{#{chunk.label}}}\n{content}\n\n{caption}\n:::"
 
 
-def _figure(
-    chunk: Chunk,
-    outputs: list[Any],
-    pictures: list[Picture],
-    files: dict[str, bytes],
-) -> str:
+def _figure(chunk: Chunk, executed: Executed, out: Spliced) -> str:
     """The chunk's figure as a file and a Div; the notebook's copy of it."""
+    pictures = executed.pictures[chunk.number]
     alt = " ".join(chunk.options.get("fig-alt", "").split())
     if len(pictures) != 1:
         raise chunk.fault(f"draws {len(pictures)} figures; let it draw one.")
@@ -218,10 +205,10 @@ def _figure(
             "fig-alt."
         )
     (picture,) = pictures
-    (output,) = filter(figures.is_image, outputs)
+    (output,) = filter(figures.is_image, executed.cells[chunk.number].outputs)
     figures.for_notebook(output, picture, alt)
     name = f"figures/{chunk.label}.{'svg' if picture.svg else 'png'}"
-    files[name] = picture.svg.encode() or base64.b64decode(picture.png)
+    out.files[name] = picture.svg.encode() or base64.b64decode(picture.png)
     words = alt.replace("\\", r"\\").replace('"', r"\"").replace("&", "&amp;")
     size = f'width="{picture.width:.3f}in"'
     image = f'![]({name}){{.press fig-alt="{words}" {size}}}'

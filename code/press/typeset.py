@@ -20,13 +20,9 @@ _GLYPH = re.compile(r'the (?:text|disallowed codepoint) `"(.+?)"`')
 
 
 def compile_pdf(
-    source: Path,
-    pdf: Path,
-    timestamp: int,
-    spliced: Spliced,
-    system: bool = False,
-) -> list[dict[str, Any]]:
-    """Compile a Typst file; id, name, number and page of each label.
+    source: Path, timestamp: int, spliced: Spliced, system: bool = False
+) -> tuple[bytes, list[dict[str, Any]]]:
+    """The PDF of a Typst file; id, name, number and page of each label.
 
     Where Typst's fonts lack a character, those of the machine serve as well.
 
@@ -45,7 +41,7 @@ def compile_pdf(
         wide = json.loads(compiler.query("<press-wide>", field="value"))
     except typst.TypstError as error:
         if not system and _GLYPH.search(_diagnostic(error)):
-            return compile_pdf(source, pdf, timestamp, spliced, system=True)
+            return compile_pdf(source, timestamp, spliced, system=True)
         raise _fault(_diagnostic(error), spliced) from error
     for warning in warnings:
         raise _fault(_diagnostic(warning), spliced)
@@ -57,8 +53,7 @@ def compile_pdf(
             f"{formula['excess']:.0f} pt wider than the page; break its lines "
             "inside `aligned`."
         )
-    pdf.write_bytes(data)
-    return numbers[0]
+    return data, numbers[0]
 
 
 def _fault(message: str, spliced: Spliced) -> PressError:
@@ -73,7 +68,7 @@ def _fault(message: str, spliced: Spliced) -> PressError:
     else:
         words = snippet[1] if snippet else ""
         reason = f"Typst: {message.partition('┌─')[0].strip()}"
-    return PressError(f"{spliced.find(words) or spliced.name}: {reason}.")
+    return PressError(f"{spliced.find(words)}: {reason}.")
 
 
 def _diagnostic(error: Any) -> str:
