@@ -90,21 +90,25 @@ class Executed:
 class _Client(NotebookClient):
     """A client that passes the chunks' stderr on instead of storing it.
 
-    A cell prints one text, however it came. (NotebookClient joins its parts
-    as well, in a time that grows with the square of the longest line.)
+    Of that, progress goes to a terminal alone. A cell prints one text, however
+    it came. (NotebookClient joins its parts as well, in a time that grows with
+    the square of the longest line.)
     """
 
     bar: Any  # of the progress, above which stderr is printed
 
     def output(self, outs: Any, msg: Any, display_id: Any, index: int) -> Any:
-        content = msg["content"]
         if msg["msg_type"] == "stream":
-            if content["name"] == "stderr":
-                _forward(content["text"], self.bar)
+            text, terminal = msg["content"]["text"], not self.bar.disable
+            if msg["content"]["name"] == "stderr":
+                if terminal:
+                    self.bar.clear()
+                if terminal or "\r" not in text:
+                    print(text, end="", file=sys.stderr, flush=True)
                 return None
             for out in outs:
                 if out["output_type"] == "stream":
-                    out["text"] += content["text"]
+                    out["text"] += text
                     return None
         return super().output(outs, msg, display_id, index)
 
@@ -115,17 +119,21 @@ def execute(document: Document) -> Executed:
     Raises PressError naming the chunk and the line at the first exception.
     """
     executed, drawn = Executed(), []
-    for part in document.events:
-        if isinstance(part, Inline):
-            _check_expression(part)
+    for event in document.events:
+        try:
+            if isinstance(event, Inline):
+                ast.parse(f"(\n{event.expression}\n)", mode="eval")
+        except (SyntaxError, ValueError) as error:
+            raise PressError(
+                f"{event.place}: {event.name} is not a Python expression "
+                f"({getattr(error, 'msg', error)})."
+            ) from error
     if not document.events:
         return executed
-    terminal = sys.stderr.isatty()
-    bar = tqdm(
-        document.events, unit="chunk", disable=not terminal, leave=False
-    )
+    # None: it is disabled where stderr is no terminal
+    bar = tqdm(document.events, unit="chunk", disable=None, leave=False)
     with _kernel(document, bar) as client, ThreadPoolExecutor(1) as pool:
-        _run(client, None, _SETUP + _TERMINAL * terminal)
+        _run(client, None, _SETUP + _TERMINAL * (not bar.disable))
         for event in bar:
             if isinstance(event, Inline):
                 call = f"_press_show((\n{event.expression}\n))"
@@ -140,21 +148,10 @@ def execute(document: Document) -> Executed:
                     output["text"] = _printed(output["text"])
             shown = [o["data"] for o in cell.outputs if figures.is_image(o)]
             # drawn while the next chunks run
-            drawn.append(
-                [pool.submit(figures.picture, o, event) for o in shown]
-            )
+            jobs = [pool.submit(figures.picture, o, event) for o in shown]
+            drawn.append(jobs)
     executed.pictures = [[one.result() for one in some] for some in drawn]
     return executed
-
-
-def _check_expression(inline: Inline) -> None:
-    try:
-        ast.parse(f"(\n{inline.expression}\n)", mode="eval")
-    except (SyntaxError, ValueError) as error:
-        raise PressError(
-            f"{inline.place}: `{inline.expression}` is not a Python "
-            f"expression ({getattr(error, 'msg', error)})."
-        ) from error
 
 
 @contextmanager
@@ -222,15 +219,6 @@ def _killed(client: NotebookClient) -> Iterator[None]:
         raise
 
 
-def _forward(text: str, bar: Any) -> None:
-    """Progress goes to a terminal alone; any other message always goes on."""
-    if not bar.disable:
-        bar.clear()
-    if not bar.disable or "\r" not in text:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-
 def _run(
     client: NotebookClient, event: Chunk | Inline | None, source: str
 ) -> NotebookNode:
@@ -242,9 +230,8 @@ def _run(
         return client.execute_cell(cell, index, store_history=count)
     except CellExecutionError as error:
         assert event
-        line = re.search(
-            r"Cell In\[\d+\],? line (\d+)", plain(error.traceback)
-        )
+        trace = plain(error.traceback)
+        line = re.search(r"Cell In\[\d+\],? line (\d+)", trace)
         place = event.line(int(line[1])) if line else event.place
         # a chunk is no file, though IPython gives it a name
         said = re.sub(r" \(\d+\.py, line \d+\)$", "", str(error.evalue))
