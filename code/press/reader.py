@@ -146,16 +146,6 @@ class Text:
 
         return text if self.is_code else _SPAN.sub(span, text)
 
-    def inlines(self) -> list[Inline]:
-        found: list[Inline] = []
-
-        def note(inline: Inline) -> str:
-            found.append(inline)
-            return ""
-
-        self.spans(note)
-        return found
-
 
 @dataclass
 class Document:
@@ -178,8 +168,16 @@ class Document:
     def events(self) -> list[Chunk | Inline]:
         """All that is run, in its order."""
         out: list[Chunk | Inline] = []
+
+        def note(inline: Inline) -> str:
+            out.append(inline)
+            return ""
+
         for part in self.parts:
-            out += [part] if isinstance(part, Chunk) else part.inlines()
+            if isinstance(part, Chunk):
+                out.append(part)
+            else:
+                part.spans(note)
         return out
 
 
@@ -202,7 +200,14 @@ def read(path: Path) -> Document:
     for key in parts:
         meta[key] = {**(shared.get(key) or {}), **(own.get(key) or {})}
     document = Document(path, meta, lines)
-    _cut(document, start)
+    text, rest = Text([]), iter(lines[start:])
+    for line in rest:
+        if next_fence("", line.text):
+            document.parts += [text, _block(document, line, rest)]
+            text = Text([])
+        else:
+            text.lines.append(line)
+    document.parts.append(text)
     return document
 
 
@@ -289,18 +294,6 @@ def place_of(key: str, lines: list[Line]) -> str:
     opens = [x.place for x in lines if x.text.lstrip("#| ").startswith(key)]
     holds = [x.place for x in lines if key in x.text]
     return [*opens, *holds, *(x.place for x in lines[:1]), "_quarto.yml"][0]
-
-
-def _cut(document: Document, start: int) -> None:
-    """Cut the lines into text, fenced code and chunks."""
-    text, lines = Text([]), iter(document.lines[start:])
-    for line in lines:
-        if next_fence("", line.text):
-            document.parts += [text, _block(document, line, lines)]
-            text = Text([])
-        else:
-            text.lines.append(line)
-    document.parts.append(text)
 
 
 def _block(
