@@ -41,12 +41,9 @@ def executed(
         for name in old.keys() & names.keys():
             found = found.replace(old[name], names[name])
         print("press: no chunk has changed: their outputs are kept ones.")
-        cells, values, pictures = json.loads(found)
-        return execute.Executed(
-            [nbformat.from_dict(cell) for cell in cells],
-            values,
-            [[Picture(*one) for one in some] for some in pictures],
-        )
+        cells, values, drawn = json.loads(found)
+        pictures = [[Picture(*one) for one in some] for some in drawn]
+        return execute.Executed(nbformat.from_dict(cells), values, pictures)
     done = execute.execute(document)
     found = json.dumps([done.cells, done.values, done.pictures])
     text = json.dumps([names, found])

@@ -28,26 +28,20 @@ def notebook(
     text: str, executed: Executed, metadata: dict[str, Any]
 ) -> NotebookNode:
     """The notebook of these parts; every id and count is reproducible."""
-    cells = []
+    cells: list[NotebookNode] = []
     pieces = ["text", "0", *_MARK.split(text)]
     for kind, number, piece in zip(*[iter(pieces)] * 3, strict=True):
         piece = piece.strip()
-        if kind == "output":
-            cell = executed.cells[int(number)]
-            cell.outputs = _rendered(cell.outputs, piece)
-            continue
         if kind == "cell":
             cells.append(executed.cells[int(number)])
-        if piece:
+        if kind == "output":  # of an asis chunk: what it printed, rendered
+            cell = cells[-1]
+            data = {"text/markdown": piece, "text/plain": piece}
+            shown = [new_output("display_data", data=data)] if piece else []
+            others = [o for o in cell.outputs if o.output_type != "stream"]
+            cell.outputs = shown + others
+        elif piece:
             cells.append(new_markdown_cell(piece))
     for index, cell in enumerate(cells):
         cell["id"] = f"cell-{index}"
     return new_notebook(cells=cells, metadata={**_METADATA, **metadata})
-
-
-def _rendered(outputs: list[Any], text: str) -> list[Any]:
-    """The outputs of an asis chunk: the Markdown it printed, rendered."""
-    kept = [o for o in outputs if o["output_type"] != "stream"]
-    data = {"text/markdown": text, "text/plain": text}
-    shown = [new_output("display_data", data=data)] if text else []
-    return shown + kept
