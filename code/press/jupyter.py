@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from typing import Any
 
 from IPython import get_ipython
 from IPython.display import display
@@ -73,9 +72,7 @@ def show_markdown() -> None:
     if shell is None or INSIDE in os.environ or hasattr(shell, "_asis"):
         return
     asis = shell._asis = ExitStack()
-
-    def before(info: Any) -> None:
-        asis.enter_context(_rendered(info.raw_cell))
-
-    shell.events.register("pre_run_cell", before)
+    shell.events.register(
+        "pre_run_cell", lambda x: asis.enter_context(_rendered(x.raw_cell))
+    )
     shell.events.register("post_run_cell", lambda _result: asis.close())
