@@ -23,7 +23,6 @@ few large eigenvalues, for all its inputs come from a plane.
 
 import base64
 import zlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -212,11 +211,14 @@ def _kind(model: Any) -> dict[str, Any]:
 
 def _export_onnx(model: Any, path: Path) -> list[Path]:
     """Encoder and decoder as two ONNX graphs beside `path`."""
-    if not (find_spec("onnx") and find_spec("onnxscript")):
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
         raise UserError(
             "ONNX needs two more packages: pip install onnx onnxscript, or "
             "write .json"
-        )
+        ) from None
     _kind(model)  # refuses what has not two networks
     written = []
     for part in ("encoder", "decoder"):
