@@ -36,12 +36,12 @@ BIBLIOGRAPHY = """\
 
 DOCUMENT = r"""---
 title: "A small *report*"
-subtitle: "with everything"
+subtitle: "with $x^2$ and everything"
 author: [A. Student, B. Student]
 date: 2024-09-24
 kerberos: kerberos
 collaborators: none
-sources: [one, two]
+sources: [one, y]
 bibliography: references.bib
 link-citations: true
 output-file: kerberos.pdf
@@ -249,8 +249,9 @@ def objects(pdf):
 def test_the_page_holds_the_text_and_the_values(pages):
     text = " ".join(pages)
     for part in (
-        "A small report",
+        "A small report with \N{MATHEMATICAL ITALIC SMALL X}2 and everything",
         "A. Student, B. Student",
+        "Sources one; y",
         'Values: 42, bold, say "hi" a\\b *c* <d> $e$, and',
         "verbatim `{python} not_run`",
         "The footnote\N{RIGHT SINGLE QUOTATION MARK}s text.",
@@ -596,6 +597,10 @@ REFUSED = {
     "label twice": ("$$a$$ {#eq-a}\n\n$$b$$ {#eq-a}\n", 5, "is used twice"),
     "image": ("a\n\n![c](no.png)\n", 7, "an image"),
     "div": ("::: {.callout-note}\na\n:::\n", 5, "callout-note"),
+    "bare div": ("<div>\n\na\n\n</div>\n", 5, "the div `<div>`"),
+    "figure div": ("::: {#fig-a}\na\n:::\n", 5, "drawn by a chunk"),
+    "cell": ("::: {.cell n=7}\na\n:::\n", 5, "that of chunks"),
+    "appendix": ("a \\appendix b\n", 5, "a paragraph of its own"),
     "open div": ("::: {.proof}\na\n", 5, "unclosed"),
     "html": ("a <b>c</b>\n", 5, "raw html"),
     "latex": ("a \\newpage\n", 5, "raw tex"),

@@ -1,12 +1,12 @@
 """Pandoc: the spliced Markdown as Typst, as HTML and as Jupyter's Markdown."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pypandoc
-import yaml
 
 from press.errors import PressError
 from press.splice import Spliced
@@ -44,7 +44,7 @@ def convert(
     cite = ["--citeproc"] * bool(files)
     cite += [f"--bibliography={name}" for name in files]
     words = {k: v for k, v in meta.items() if k != "bibliography"}
-    head = f"---\n{yaml.safe_dump(words, allow_unicode=True)}---\n\n"
+    head = f"---\n{json.dumps(words, default=str)}\n---\n\n"
     done = subprocess.run(
         [pypandoc.get_pandoc_path(), *_COMMON, *_TO[kind], *cite],
         input=head + "".join(f"{line.text}\n" for line in spliced.lines),

@@ -229,6 +229,9 @@ local function raw(x)
     if TYPST then return typst('#press-page-of("' .. id .. '")') end
     return HTML and pandoc.Link(page, '#' .. id) or Str(page)
   elseif text == '\\appendix' then
+    if x.t == 'RawInline' then
+      fault(text, '`\\appendix` is a paragraph of its own')
+    end
     return TYPST and typst_block '#show: press-appendix' or {}
   elseif text == '<br>' then -- a line's end in an inline expression's text
     return pandoc.LineBreak()
@@ -308,14 +311,16 @@ end
 
 -- the last paragraph of a figure's or a table's Div is its caption
 local function caption(x)
-  local words = x.content:remove().content
+  local words = (x.content:remove() or {}).content
   if TYPST then return words end
   local head = pandoc.Strong(title(x.identifier) .. '.')
   return pandoc.Inlines { head, Space() } .. words
 end
 
 local function figure(x)
-  local words, image = caption(x), x.content[1].content[1]
+  local words = caption(x)
+  local image = ((x.content[1] or {}).content or {})[1] or {}
+  if image.t ~= 'Image' then fault(x.identifier, 'a figure is drawn by a chunk') end
   local alt = image.attributes['fig-alt']
   image.classes = {}
   if TYPST then
@@ -405,6 +410,7 @@ end
 -- a chunk: its code, then what it shows
 local function cell(x)
   local a, code = x.attributes, x.content:remove(1)
+  if not a.lines then fault('.cell', 'the class `cell` is that of chunks') end
   cells[tonumber(a.n)] = true
   if JUPYTER then
     local function mark(kind)
@@ -441,8 +447,8 @@ local function div(x)
   if kind == 'fig' then return figure(x) end
   if kind == 'tbl' then return captioned_table(x) end
   if THEOREMS[kind] then return theorem(x) end
-  local name = class and '.' .. class or '#' .. x.identifier
-  fault(class or x.identifier, 'press does not know the div `' .. name .. '`')
+  local name = class and '.' .. class or x.identifier ~= '' and '#' .. x.identifier
+  fault(class or name or '<div', 'press does not know the div `' .. (name or '<div>') .. '`')
 end
 
 ---- what stays together on the page
@@ -599,7 +605,7 @@ local function whole(doc)
       if out ~= nil then return out, false end
     end
   end
-  doc.blocks = doc.blocks:walk {
+  doc = doc:walk { -- the title's words too
     traverse = 'topdown',
     Cite = stop(cite), Link = stop(link), Math = stop(formula),
     Image = image, Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,
