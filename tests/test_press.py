@@ -35,8 +35,8 @@ BIBLIOGRAPHY = """\
 """
 
 DOCUMENT = r"""---
-title: "A small *report*"
-subtitle: "with $x^2$ and everything"
+title: "A small *report* on $z$"
+subtitle: "with everything"
 author: [A. Student, B. Student]
 date: 2024-09-24
 kerberos: kerberos
@@ -249,7 +249,7 @@ def objects(pdf):
 def test_the_page_holds_the_text_and_the_values(pages):
     text = " ".join(pages)
     for part in (
-        "A small report with \N{MATHEMATICAL ITALIC SMALL X}2 and everything",
+        "A small report on \N{MATHEMATICAL ITALIC SMALL Z}",
         "A. Student, B. Student",
         "Sources one; y",
         'Values: 42, bold, say "hi" a\\b *c* <d> $e$, and',
@@ -528,6 +528,7 @@ def test_the_notebook_runs_again_by_itself(notebook, built):
 def test_metadata_carries_the_provenance(pdf, notebook, screen):
     assert notebook.metadata["provenance"] == {"profile": "test"}
     assert "profile: test" in pdf.metadata["/Keywords"]
+    assert pdf.metadata["/Title"] == "A small report on z"
     assert "profile: test" in screen
 
 
@@ -597,9 +598,18 @@ REFUSED = {
     "label twice": ("$$a$$ {#eq-a}\n\n$$b$$ {#eq-a}\n", 5, "is used twice"),
     "image": ("a\n\n![c](no.png)\n", 7, "an image"),
     "div": ("::: {.callout-note}\na\n:::\n", 5, "callout-note"),
-    "bare div": ("<div>\n\na\n\n</div>\n", 5, "the div `<div>`"),
-    "figure div": ("::: {#fig-a}\na\n:::\n", 5, "drawn by a chunk"),
-    "cell": ("::: {.cell n=7}\na\n:::\n", 5, "that of chunks"),
+    "bare div": ("a\n\n<div>\n\nWords.\n\n</div>\n", 9, "without a class"),
+    "figure div": (
+        "See @fig-a.\n\n::: {#fig-a}\na\n:::\n",
+        7,
+        "drawn by a chunk",
+    ),
+    "table div": ("::: {#tbl-a}\n```\na\n```\n:::\n", 5, "one table"),
+    "cell": (
+        chunk("1\n") + "\n::: {.cell n=7}\nWords.\n:::\n",
+        10,
+        "that of chunks",
+    ),
     "appendix": ("a \\appendix b\n", 5, "a paragraph of its own"),
     "open div": ("::: {.proof}\na\n", 5, "unclosed"),
     "html": ("a <b>c</b>\n", 5, "raw html"),

@@ -23,8 +23,16 @@ from press.reader import Document
 
 _STAGE = ".press-"
 _SHOWN = (
-    *("title", "subtitle", "author", "date", "lang", "link-citations"),
-    *("kerberos", "collaborators", "sources", "bibliography"),
+    "title",
+    "subtitle",
+    "author",
+    "date",
+    "lang",
+    "link-citations",
+    "kerberos",
+    "collaborators",
+    "sources",
+    "bibliography",
 )
 
 
@@ -39,9 +47,9 @@ def build(
     """
     try:
         document = reader.read(path.resolve())
-        folder = document.folder
+        names, folder = _file_names(document), document.folder
         with tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder) as stage:
-            return _build(document, Path(stage), extra or {}, state)
+            return _build(document, Path(stage), names, extra or {}, state)
     except OSError as error:
         raise PressError(
             f"{error.filename or path.name}: {error.strerror or error}; free "
@@ -80,9 +88,13 @@ def unfilled(document: Document) -> str:
 
 
 def _build(
-    document: Document, stage: Path, extra: dict[str, str], state: str
+    document: Document,
+    stage: Path,
+    names: dict[str, str],
+    extra: dict[str, str],
+    state: str,
 ) -> list[Path]:
-    names, meta = _file_names(document), _meta(document, extra)
+    meta = _meta(document, extra)
     _check_characters(document, stage)
     executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)

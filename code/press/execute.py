@@ -120,9 +120,10 @@ def execute(document: Document) -> Executed:
     """
     executed, drawn = Executed(), []
     for event in document.events:
+        if not isinstance(event, Inline):
+            continue
         try:
-            if isinstance(event, Inline):
-                ast.parse(f"(\n{event.expression}\n)", mode="eval")
+            ast.parse(f"(\n{event.expression}\n)", mode="eval")
         except (SyntaxError, ValueError) as error:
             raise PressError(
                 f"{event.place}: {event.name} is not a Python expression "

@@ -44,7 +44,9 @@ def convert(
     cite = ["--citeproc"] * bool(files)
     cite += [f"--bibliography={name}" for name in files]
     words = {k: v for k, v in meta.items() if k != "bibliography"}
-    head = f"---\n{json.dumps(words, default=str)}\n---\n\n"
+    head = (
+        f"---\n{json.dumps(words, ensure_ascii=False, default=str)}\n---\n\n"
+    )
     done = subprocess.run(
         [pypandoc.get_pandoc_path(), *_COMMON, *_TO[kind], *cite],
         input=head + "".join(f"{line.text}\n" for line in spliced.lines),

@@ -71,14 +71,14 @@ end
 
 local function target(id, words)
   if not labels[id] then
-    fault(words, 'nothing has the label `' .. id .. '`')
+    fault(words or id, 'nothing has the label `' .. id .. '`')
   end
   return numbers[id] or { name = '', number = '', page = 0 }
 end
 
 -- "Figure 2.3", with a space that does not break, or a heading's own words
-local function title(id, words)
-  local found = target(id, words)
+local function title(id)
+  local found = target(id)
   if found.number == '' then return labels[id] end
   return found.name .. '\u{a0}' .. found.number
 end
@@ -320,8 +320,10 @@ end
 local function figure(x)
   local words = caption(x)
   local image = ((x.content[1] or {}).content or {})[1] or {}
-  if image.t ~= 'Image' then fault(x.identifier, 'a figure is drawn by a chunk') end
-  local alt = image.attributes['fig-alt']
+  local alt = image.t == 'Image' and image.attributes['fig-alt']
+  if not (alt and words) then
+    fault('#' .. x.identifier, 'a figure is drawn by a chunk')
+  end
   image.classes = {}
   if TYPST then
     local call = opening('figure', quoted(x.identifier), quoted(image.src),
@@ -394,7 +396,9 @@ local function captioned_table(x)
     inside = t
     _, lines = fitted(t)
   end }
-  if not inside then fault(id, '`' .. id .. '` must print one table') end
+  if not (inside and words) then
+    fault('#' .. id, '`' .. id .. '` must print one table')
+  end
   if TYPST then
     local call = opening('table', quoted(id), tostring(lines > 42))
     x.content:insert(1, pandoc.Para(between(call, words, '][')))
@@ -409,9 +413,12 @@ end
 
 -- a chunk: its code, then what it shows
 local function cell(x)
-  local a, code = x.attributes, x.content:remove(1)
-  if not a.lines then fault('.cell', 'the class `cell` is that of chunks') end
+  local a = x.attributes
+  if not a.lines then
+    fault(stringify(x), 'the class `cell` is that of chunks')
+  end
   cells[tonumber(a.n)] = true
+  local code = x.content:remove(1)
   if JUPYTER then
     local function mark(kind)
       return pandoc.RawBlock('gfm', '<!--press-' .. kind .. ' ' .. a.n .. '-->')
@@ -447,8 +454,9 @@ local function div(x)
   if kind == 'fig' then return figure(x) end
   if kind == 'tbl' then return captioned_table(x) end
   if THEOREMS[kind] then return theorem(x) end
-  local name = class and '.' .. class or x.identifier ~= '' and '#' .. x.identifier
-  fault(class or name or '<div', 'press does not know the div `' .. (name or '<div>') .. '`')
+  local name = class and '.' .. class or kind and '#' .. x.identifier
+  fault(class or name or stringify(x),
+    'press does not know a div ' .. (name and '`' .. name .. '`' or 'without a class'))
 end
 
 ---- what stays together on the page
@@ -570,7 +578,7 @@ local function front(meta)
     strings(meta['press-keywords']), quoted(stringify(meta.lang or 'en')))
   local title = pandoc.Inlines { typst '#press-title' }
   for _, key in ipairs { 'title', 'subtitle', 'author', 'date' } do
-    title = title .. between('[', inlines(meta[key], ','), ']')
+    title = title .. between('[', inlines(meta[key], ','):walk { Math = formula }, ']')
   end
   local fields = pandoc.Inlines { typst '#press-fields()' }
   for _, fact in ipairs(facts(meta)) do
@@ -605,7 +613,7 @@ local function whole(doc)
       if out ~= nil then return out, false end
     end
   end
-  doc = doc:walk { -- the title's words too
+  doc.blocks = doc.blocks:walk {
     traverse = 'topdown',
     Cite = stop(cite), Link = stop(link), Math = stop(formula),
     Image = image, Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,

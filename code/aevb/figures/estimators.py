@@ -45,7 +45,9 @@ def kl_check(
         summary: `studies.kl_check`'s summary.
         values: its draws, (S,) for each model.
     """
-    figure, panels = style.figure(2.8, 2, len(values), sharex=True)
+    figure, panels = style.figure(
+        2.8, 2, len(values), sharex=True, squeeze=False
+    )
     for name, above, below in zip(values, *panels, strict=True):
         exact, draws = summary[name]["analytical"], values[name]
         k, means, errors = prefixes(draws.double().numpy())

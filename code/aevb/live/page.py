@@ -90,6 +90,7 @@ for a straight line of its angles need not be the shortest way.""",
 }
 """What to try with an explorer, and what to notice."""
 SCRIPTS = ("network", "draw", *CAPTIONS, "start")
+"""What the page runs, in this order: a file for each explorer."""
 ABSENT = "An explorer would stand here for models of two latent dimensions."
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
