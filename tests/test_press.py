@@ -604,7 +604,12 @@ REFUSED = {
         7,
         "drawn by a chunk",
     ),
-    "table div": ("::: {#tbl-a}\n```\na\n```\n:::\n", 5, "one table"),
+    "table div": (
+        "::: {#tbl-a}\n| a |\n|---|\n| b |\n\n```\na\n```\n:::\n",
+        5,
+        "one table",
+    ),
+    "drawn": ("::: {#fig-a}\n![](x.png){.press}\n\na\n:::\n", 5, "a chunk"),
     "cell": (
         chunk("1\n") + "\n::: {.cell n=7}\nWords.\n:::\n",
         10,
