@@ -61,7 +61,7 @@ def test_a_fixed_draw_depends_on_its_seed_alone():
 @pytest.mark.parametrize("call", [data.binarize, data.deform])
 def test_images_that_are_not_grey_are_refused(call):
     with pytest.raises(UserError) as caught:
-        call(torch.zeros(2, 784))
+        call(torch.zeros(2, 784), torch.zeros(2, data.NOISE))
     for part in (call.__name__, "uint8", "float32"):
         assert part in str(caught.value)
 
@@ -73,56 +73,75 @@ def test_binarize_refuses_unknown_ways():
 
 # -- deformed images
 
-NOISE = torch.randint(
+PIXELS = torch.randint(
     0, 256, (5, 784), generator=torch.Generator().manual_seed(0)
 ).to(torch.uint8)
-HALF = math.log(3) / 2
 PLACES = torch.arange(28) - 13.5
 DOWN, RIGHT = torch.meshgrid(PLACES, PLACES, indexing="ij")
+HALF = {"right": 0.5, "down": 0.5}
+
+
+def noise(n, **units):
+    """Numbers of a deformation: those of its affine part that are named."""
+    names = ("angle", "shear", "size", "aspect", "right", "down")
+    found = torch.zeros(n, data.NOISE)
+    for name, value in units.items():
+        i = names.index(name)
+        found[:, i] = value / data.SPREAD[i]
+    return found
 
 
 @pytest.mark.parametrize(
-    ("angle", "shear", "size", "aspect", "right", "down", "x", "y"),
+    ("units", "x", "y"),
     [
-        (0, 0, 0, 0, 0, 0, RIGHT, DOWN),
-        (0, 0, 0, 0, 2, -3, RIGHT + 2, DOWN - 3),
-        (math.pi / 2, 0, 0, 0, 0, 0, -DOWN, RIGHT),
-        (0, 2, 0, 0, 0, 0, RIGHT + 2 * DOWN, DOWN),
-        (0, 0, math.log(3), 0, 0, 0, 3 * RIGHT, 3 * DOWN),
-        (0, 0, HALF, HALF, 0, 0, 3 * RIGHT, DOWN),
-        (math.pi / 2, 2, 0, 0, 1, 0, 1 - DOWN, RIGHT + 2 * DOWN),
-        (math.pi / 2, 0, HALF, HALF, 0, 0, -DOWN, 3 * RIGHT),
-        (math.pi / 2, 0, HALF, -HALF, 0, 0, -3 * DOWN, RIGHT),
-        (0, 2, HALF, -HALF, 0, 0, RIGHT + 6 * DOWN, 3 * DOWN),
-        (math.pi / 2, 2, HALF, -HALF, 0, 0, -3 * DOWN, RIGHT + 6 * DOWN),
+        ({}, RIGHT, DOWN),
+        ({"right": 2, "down": -3}, RIGHT + 2, DOWN - 3),
+        ({"angle": 1, **HALF}, RIGHT - DOWN + 0.5, DOWN + RIGHT + 0.5),
+        ({"shear": 2}, RIGHT + 2 * DOWN, DOWN),
+        ({"size": 2}, 3 * RIGHT, 3 * DOWN),
+        ({"size": 1, "aspect": 1}, 3 * RIGHT, DOWN),
+        ({"size": 1, "aspect": -1}, RIGHT, 3 * DOWN),
+        (
+            {"angle": 1, "shear": 2, **HALF},
+            RIGHT + DOWN + 0.5,
+            DOWN + RIGHT + 0.5,
+        ),
     ],
 )
 def test_a_deformed_image_has_the_values_of_the_places_that_map_there(
-    angle, shear, size, aspect, right, down, x, y, monkeypatch
+    units, x, y
 ):
     """Where all of them are pixels, or white beyond the edge."""
-    spread = (angle, shear, size, aspect, right, down)
-    monkeypatch.setattr(data, "SPREAD", spread)
-    monkeypatch.setattr(torch, "randn", lambda *n, device: torch.ones(n))
     row, column = (t.add(13.5).round().long() for t in (y, x))
     inside = (row >= 0) & (row < 28) & (column >= 0) & (column < 28)
-    grey = NOISE.view(5, 28, 28)[:, row.clamp(0, 27), column.clamp(0, 27)]
+    grey = PIXELS.view(5, 28, 28)[:, row.clamp(0, 27), column.clamp(0, 27)]
     expected = torch.where(inside, grey, 0).float()
     expected = ((expected - 127.5) * data.CONTRAST + 127.5).clamp(0, 255)
-    found = data.deform(NOISE).view(5, 28, 28).float()
+    found = data.deform(PIXELS, noise(5, **units)).view(5, 28, 28).float()
     torch.testing.assert_close(found, expected, atol=0.51, rtol=0)
 
 
-def test_images_are_deformed_afresh_and_each_in_its_own_way():
+def test_images_bend_smoothly_by_the_deviation_that_is_named():
+    _, moved = data.displacements(torch.device("cpu"))
+    bend = moved[len(data.SPREAD) :]
+    rms = bend.square().sum(0).mean(0).sqrt()
+    torch.testing.assert_close(rms, torch.full((2,), data.BEND))
+    torch.manual_seed(0)
+    fields = torch.randn(500, len(bend)) @ bend.flatten(1)
+    fields = fields.view(500, 28, 28, 2)
+    steps = fields.diff(dim=1).square().mean().sqrt()
+    assert steps < data.BEND / 4
+
+
+def test_each_image_is_deformed_by_its_own_numbers():
     disc = (255.0 * (DOWN**2 + RIGHT**2 < 64)).to(torch.uint8)
     images = disc.view(1, 784).repeat(200, 1)
     torch.manual_seed(0)
-    first, second = data.deform(images), data.deform(images)
-    assert first.dtype == torch.uint8
-    assert len(first.unique(dim=0)) == 200
-    assert not torch.equal(first, second)
-    torch.manual_seed(0)
-    assert torch.equal(data.deform(images), first)
+    numbers = torch.randn(200, data.NOISE)
+    found = data.deform(images, numbers)
+    assert found.dtype == torch.uint8
+    assert len(found.unique(dim=0)) == 200
+    assert torch.equal(data.deform(images[:3], numbers[:3]), found[:3])
 
 
 def bars(angle, n):
@@ -140,7 +159,9 @@ def bars(angle, n):
 def test_deformations_have_the_deviations_that_are_named(bar, leaning):
     """By the moments of a bar; a shear turns the upright one alone."""
     torch.manual_seed(0)
-    ink = data.deform(bars(bar, 2000)).double().view(-1, 28, 28)
+    numbers = torch.randn(2000, data.NOISE)
+    numbers[:, len(data.SPREAD) :] = 0
+    ink = data.deform(bars(bar, 2000), numbers).double().view(-1, 28, 28)
     ink /= ink.sum((1, 2), keepdim=True)
     x, y = ((ink * t).sum((1, 2)) for t in (RIGHT, DOWN))
     xx, yy, xy = (
@@ -164,9 +185,9 @@ def test_deformations_have_the_deviations_that_are_named(bar, leaning):
 def test_edges_stay_as_grey_as_they_were():
     images = bars(0.5, 500)
     torch.manual_seed(0)
+    deformed = data.deform(images, torch.randn(500, data.NOISE))
     before, after = (
-        (p * (1 - p)).sum(1).mean()
-        for p in (images / 255, data.deform(images) / 255)
+        (p * (1 - p)).sum(1).mean() for p in (images / 255, deformed / 255)
     )
     assert 0.95 < after / before < 1.05
 

@@ -135,3 +135,21 @@ def test_draws_have_the_moments_of_the_posterior(vae, x):
     expected = (posterior * q.log_prob(grid).sum(dim=2)).sum(dim=1)
     error = found.std(dim=0) / 2000**0.5
     assert ((found.mean(dim=0) - expected).abs() < 5 * error + 0.02).all()
+
+
+@pytest.mark.parametrize(
+    ("deformed", "share", "expected"),
+    [(0.0, 0.0, 0), (0.6, 0.0, 60), (0.6, 0.8, 60), (0.6, 0.9, 30)],
+)
+def test_fewer_images_are_deformed_at_the_end(
+    deformed, share, expected, monkeypatch
+):
+    monkeypatch.setattr(exact, "deform", lambda rows, noise: 255 - rows)
+    task = ExactTask(ExactConfig(deformed=deformed))
+    rows = torch.zeros(100, tasks.PIXELS, dtype=torch.uint8)
+    rows[:, 0] = 255
+    drawn = task.draw(rows, share)
+    deformed = drawn[:, 1] == 1
+    assert deformed.sum() == expected
+    assert torch.equal(drawn[~deformed], rows[~deformed] / 255)
+    assert torch.equal(drawn[deformed], 1 - rows[deformed] / 255)

@@ -127,30 +127,63 @@ def _must_be_grey(images: Tensor, who: str) -> None:
 
 
 SPREAD = (0.08, 0.08, 0.05, 0.05, 0.5, 0.5)
-"""Standard deviations of the random affine map from output pixel to input
-pixel: angle (radians), shear, logarithms of size and aspect, and the shift in
-pixels to the right and down."""
+"""Standard deviations of the affine part of a deformation: angle (radians),
+shear, relative size and aspect, and the shift in pixels to the right and
+down."""
+BUMPS, WIDE = 5, 4.9
+"""Its other part bends: either coordinate moves by a sum of BUMPS x BUMPS
+bumps exp(-d^2 / 2 WIDE^2), whose centres are a grid over the image."""
+NOISE = len(SPREAD) + 2 * BUMPS**2
+"""Numbers that say how an image is deformed."""
 CONTRAST = 1.18
 """Factor of each pixel's distance to middle grey after the map. Resampling
 greys the edges: the mean over images of sum_i p_i (1 - p_i), p = x / 255,
 rises from 14.6 to 18.6, and this contrast takes it back to 14.7."""
 
 
-def deform(images: Tensor) -> Tensor:
-    """Each image turned, sheared, resized and moved a little, at random.
+@lru_cache(maxsize=4)
+def displacements(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where the pixels are, (784, 2), and the displacements for one unit of
+    each of a deformation's numbers, (NOISE, 784, 2): right and down, in
+    pixels from the middle. Bumps with normal numbers of deviation s move
+    either coordinate by s pixels in root mean square."""
+    line = torch.arange(28.0) - 13.5
+    y, x = (t.flatten() for t in torch.meshgrid(line, line, indexing="ij"))
+    none, one = torch.zeros(784), torch.ones(784)
+    affine = [(-y, x), (y, none), (x, y), (x, -y), (one, none), (none, one)]
+    centres = torch.linspace(-14, 14, BUMPS)
+    hill = torch.exp(-((line - centres[:, None]) ** 2) / (2 * WIDE**2))
+    hills = torch.einsum("ay,bx->abyx", hill, hill).reshape(-1, 784)
+    hills /= hills.square().sum(dim=0).mean().sqrt()
+    bent = [p for h in hills for p in ((h, none), (none, h))]
+    moved = [s * torch.stack(f, 1) for s, f in zip(SPREAD, affine, strict=True)]
+    moved += [torch.stack(f, 1) for f in bent]
+    return torch.stack([x, y], 1).to(device), torch.stack(moved).to(device)
 
-    The value at a place u, in pixels from the middle, is the one that the
-    image has at A u + d, by bicubic interpolation, with
 
-        A = [[cos a, -sin a], [sin a, cos a]] [[1, s], [0, 1]]
-            diag(exp(l + m), exp(l - m)),
+def deformations(n: int, bend: float, device: torch.device) -> Tensor:
+    """Numbers (n, NOISE) of random deformations: the affine ones standard
+    normal, those of the bumps normal of deviation `bend`."""
+    noise = torch.randn(n, NOISE, device=device)
+    noise[:, len(SPREAD) :] *= bend
+    return noise
 
-    where a, s, l, m and d are normal, of mean 0 and the deviations `SPREAD`,
-    drawn from torch's global generator; beyond the edge there is paper.
+
+def deform(images: Tensor, noise: Tensor) -> Tensor:
+    """Each image turned, sheared, resized, moved and bent a little.
+
+    The value at a place u is the one that the image has at
+
+        u + sum_k noise_k d_k(u),
+
+    by bicubic interpolation, with the `displacements` d_k: the generators of
+    the affine maps, and smooth bumps, whose sum is an elastic deformation
+    (Simard, Steinkraus and Platt 2003). Beyond the edge there is paper.
     `CONTRAST` is applied last, and the values are rounded and kept in range.
 
     Args:
         images: grey images (N, 784), uint8.
+        noise: numbers (N, NOISE), as `deformations` draws them.
 
     Returns:
         As many images (N, 784), uint8, on the same device.
@@ -160,24 +193,16 @@ def deform(images: Tensor) -> Tensor:
     """
     _must_be_grey(images, "deform")
     if images.device.type == "mps":  # has no bicubic interpolation
-        return deform(images.cpu()).to(images.device)
-    noise = torch.randn(len(images), 6, device=images.device)
-    angle, shear, size, aspect, right, down = (
-        deviation * draws
-        for deviation, draws in zip(SPREAD, noise.unbind(dim=1), strict=True)
-    )
-    cos, sin = angle.cos(), angle.sin()
-    wide, high = torch.exp(size + aspect), torch.exp(size - aspect)
+        return deform(images.cpu(), noise.cpu()).to(images.device)
+    places, moved = displacements(images.device)
+    found = places.flatten() + noise @ moved.flatten(1)
     # grid_sample's unit is half an image, 14 pixels
-    rows = [
-        [cos * wide, (cos * shear - sin) * high, right / 14],
-        [sin * wide, (sin * shear + cos) * high, down / 14],
-    ]
-    maps = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
-    shape = [len(images), 1, 28, 28]
-    places = nn.functional.affine_grid(maps, shape, align_corners=False)
+    grid = found.view(-1, 28, 28, 2) / 14
     resampled = nn.functional.grid_sample(
-        images.view(shape).float(), places, mode="bicubic", align_corners=False
+        images.view(-1, 1, 28, 28).float(),
+        grid,
+        mode="bicubic",
+        align_corners=False,
     )
     resampled = (resampled - 127.5) * CONTRAST + 127.5
     grey = resampled.round_().clamp_(0, 255).to(torch.uint8)

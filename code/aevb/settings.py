@@ -151,8 +151,11 @@ class VAEConfig(MnistConfig):
     """How the rate is estimated: in closed form, from the sample, or from
     the sample with the score left out of the gradient."""
     deformed: float = Field(default=0.0, ge=0, le=1)
-    """Share of a batch, in whole images, that is deformed a little; it falls
-    to nothing in the last fifth of the run."""
+    """Share of a batch, in whole images, that is deformed a little; the
+    model is told how."""
+    bend: float = Field(default=0.0, ge=0, le=14)
+    """Root mean square, in pixels, by which deformed images are bent; they
+    are turned, sheared, resized and moved in any case."""
     coeff: float = Field(default=1.0, ge=0)
     """Weight of the rate in the objective; 1 is the ELBO."""
     importance_samples: int = Field(default=100, gt=0)

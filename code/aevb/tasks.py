@@ -4,13 +4,15 @@ A task is built from its settings and says what `training.fit` needs: the
 model, the rows, the loss; and how the trained model is judged.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aevb import evaluation, objectives
-from aevb.data import binarize, deform, load_mnist
+from aevb.data import NOISE, binarize, deform, deformations, load_mnist
 from aevb.evaluation import Estimate
 from aevb.models import AE, VAE
 from aevb.settings import AEConfig, Config, VAEConfig
@@ -95,17 +97,63 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
         last.bias.copy_(torch.logit(mean))
 
 
+class ToldVAE(VAE):
+    """A VAE that is told in training how each image was deformed.
+
+    Deformed images keep a model from learning its images by heart, but one
+    that is not told learns the law of deformed images with that of the
+    others. Here both networks are given the deformation's numbers a as well,
+
+        q(z | x, a),  p(x | z, a),  a = 0 for an image that is as it was,
+
+    by a linear map of a that is added to the outputs of their first layer
+    (after Karras et al. 2022, appendix F.2). At a = 0 it adds nothing: what
+    is left, and is evaluated, is a VAE like any other.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.maps = nn.ModuleList()
+        for network, size in (
+            (self.encoder, self.input_dim),
+            (self.decoder, self.z_size),
+        ):
+            width = network[0](torch.zeros(1, size)).shape[1]
+            self.maps.append(nn.Linear(NOISE + 1, width, bias=False))
+            nn.init.zeros_(self.maps[-1].weight)
+
+    @contextmanager
+    def told(self, a: Tensor) -> Iterator[None]:
+        """In this block the networks know a, (B, NOISE + 1): a one and the
+        numbers that `deform` had, or zeros."""
+        hooks = [
+            network[0].register_forward_hook(
+                lambda _, x, h, to=to: h + to(a)  # type: ignore[misc]
+            )
+            for network, to in zip(
+                (self.encoder, self.decoder), self.maps, strict=True
+            )
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
 class VAETask(Task):
     """VAE on binary images, drawn afresh at each use in training.
 
-    Some of these may be deformed. The test images are drawn once.
+    A share of them may be deformed, which the model is then told. The test
+    images are drawn once, and nothing is told of them.
     """
 
     def __init__(self, config: VAEConfig) -> None:
         self.config = config
 
     def model(self) -> VAE:
-        model = VAE(
+        kind = ToldVAE if self.config.deformed else VAE
+        model = kind(
             PIXELS,
             list(self.config.hidden_dims),
             decoder_dims=list(self.config.decoder_dims),
@@ -119,16 +167,22 @@ class VAETask(Task):
         return training_images(self.config, device), held_out
 
     def draw(self, rows: Tensor, share: float) -> Tensor:
-        deformed = self.config.deformed * min(1.0, 5 * (1 - share))
-        if n := round(deformed * len(rows)):
-            rows = torch.cat([deform(rows[:n]), rows[n:]])
-        return binarize(rows, "dynamic")
+        n = round(self.config.deformed * len(rows))
+        if not n:
+            return binarize(rows, "dynamic")
+        noise = deformations(n, self.config.bend, rows.device)
+        a = noise.new_zeros(len(rows), NOISE + 1)
+        a[:n, 0], a[:n, 1:] = 1, noise
+        rows = torch.cat([deform(rows[:n], noise), rows[n:]])
+        return torch.cat([binarize(rows, "dynamic"), a], dim=1)
 
-    def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
-        regularizer = REGULARIZERS[self.config.estimator]
-        return objectives.negative_elbo(
-            model, batch, regularizer, self.config.coeff
-        )
+    def loss(self, model: Any, batch: Tensor) -> dict[str, Tensor]:
+        x, a = batch[:, :PIXELS], batch[:, PIXELS:]
+        how = REGULARIZERS[self.config.estimator], self.config.coeff
+        if not a.numel():
+            return objectives.negative_elbo(model, x, *how)
+        with model.told(a):
+            return objectives.negative_elbo(model, x, *how)
 
     def evaluate(self, model: VAE) -> dict[str, Estimate]:
         device: Any = next(model.parameters()).device
