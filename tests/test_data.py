@@ -122,22 +122,27 @@ def test_a_deformed_image_has_the_values_of_the_places_that_map_there(
 
 
 def test_images_bend_smoothly_by_the_deviation_that_is_named():
-    _, moved = data.displacements(torch.device("cpu"))
-    bend = moved[len(data.SPREAD) :]
-    rms = bend.square().sum(0).mean(0).sqrt()
-    torch.testing.assert_close(rms, torch.full((2,), data.BEND))
     torch.manual_seed(0)
-    fields = torch.randn(500, len(bend)) @ bend.flatten(1)
-    fields = fields.view(500, 28, 28, 2)
-    steps = fields.diff(dim=1).square().mean().sqrt()
-    assert steps < data.BEND / 4
+    numbers = data.deformations(500, 0.7, torch.device("cpu"))
+    assert 0.97 < numbers[:, : len(data.SPREAD)].std() < 1.03
+    _, moved = data.displacements(torch.device("cpu"))
+    bent = numbers[:, len(data.SPREAD) :] @ moved[len(data.SPREAD) :].flatten(
+        1
+    )
+    bent = bent.view(500, 28, 28, 2)
+    for way in bent.unbind(3):
+        assert way.square().mean().sqrt().item() == pytest.approx(
+            0.7, rel=0.03
+        )
+    for axis in (1, 2):
+        assert bent.diff(dim=axis).square().mean().sqrt() < 0.7 / 4
 
 
 def test_each_image_is_deformed_by_its_own_numbers():
     disc = (255.0 * (DOWN**2 + RIGHT**2 < 64)).to(torch.uint8)
     images = disc.view(1, 784).repeat(200, 1)
     torch.manual_seed(0)
-    numbers = torch.randn(200, data.NOISE)
+    numbers = data.deformations(200, 0.5, torch.device("cpu"))
     found = data.deform(images, numbers)
     assert found.dtype == torch.uint8
     assert len(found.unique(dim=0)) == 200
@@ -159,8 +164,7 @@ def bars(angle, n):
 def test_deformations_have_the_deviations_that_are_named(bar, leaning):
     """By the moments of a bar; a shear turns the upright one alone."""
     torch.manual_seed(0)
-    numbers = torch.randn(2000, data.NOISE)
-    numbers[:, len(data.SPREAD) :] = 0
+    numbers = data.deformations(2000, 0.0, torch.device("cpu"))
     ink = data.deform(bars(bar, 2000), numbers).double().view(-1, 28, 28)
     ink /= ink.sum((1, 2), keepdim=True)
     x, y = ((ink * t).sum((1, 2)) for t in (RIGHT, DOWN))
@@ -185,7 +189,8 @@ def test_deformations_have_the_deviations_that_are_named(bar, leaning):
 def test_edges_stay_as_grey_as_they_were():
     images = bars(0.5, 500)
     torch.manual_seed(0)
-    deformed = data.deform(images, torch.randn(500, data.NOISE))
+    numbers = data.deformations(500, 0.7, torch.device("cpu"))
+    deformed = data.deform(images, numbers)
     before, after = (
         (p * (1 - p)).sum(1).mean() for p in (images / 255, deformed / 255)
     )

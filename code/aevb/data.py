@@ -156,7 +156,9 @@ def displacements(device: torch.device) -> tuple[Tensor, Tensor]:
     hills = torch.einsum("ay,bx->abyx", hill, hill).reshape(-1, 784)
     hills /= hills.square().sum(dim=0).mean().sqrt()
     bent = [p for h in hills for p in ((h, none), (none, h))]
-    moved = [s * torch.stack(f, 1) for s, f in zip(SPREAD, affine, strict=True)]
+    moved = [
+        s * torch.stack(f, 1) for s, f in zip(SPREAD, affine, strict=True)
+    ]
     moved += [torch.stack(f, 1) for f in bent]
     return torch.stack([x, y], 1).to(device), torch.stack(moved).to(device)
 

@@ -116,8 +116,9 @@ class ExactTask(VAETask):
 
     Its `loss` adds two objectives that share no weight: -log p(x) moves the
     decoder, and the encoder's is that of the module's docstring. One lattice
-    serves all images of a batch, so nothing can be told of each; the share
-    that is deformed falls to nothing in the last fifth of the run.
+    serves all images of a batch, so that the decoder cannot be conditioned on
+    how each is deformed; the share of those falls to nothing in the last
+    fifth of the run.
     """
 
     config: ExactConfig

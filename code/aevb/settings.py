@@ -152,7 +152,7 @@ class VAEConfig(MnistConfig):
     the sample with the score left out of the gradient."""
     deformed: float = Field(default=0.0, ge=0, le=1)
     """Share of a batch, in whole images, that is deformed a little; the
-    model is told how."""
+    model is conditioned on how."""
     bend: float = Field(default=0.0, ge=0, le=14)
     """Root mean square, in pixels, by which deformed images are bent; they
     are turned, sheared, resized and moved in any case."""

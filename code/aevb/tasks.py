@@ -97,18 +97,19 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
         last.bias.copy_(torch.logit(mean))
 
 
-class ToldVAE(VAE):
-    """A VAE that is told in training how each image was deformed.
+class AugmentedVAE(VAE):
+    """A VAE conditioned in training on how each image was deformed.
 
-    Deformed images keep a model from learning its images by heart, but one
-    that is not told learns the law of deformed images with that of the
-    others. Here both networks are given the deformation's numbers a as well,
+    Deformed images keep a model from learning its images by heart, but it
+    then learns their law along with that of the others. Here both networks
+    are given the numbers a of the deformation, too,
 
         q(z | x, a),  p(x | z, a),  a = 0 for an image that is as it was,
 
-    by a linear map of a that is added to the outputs of their first layer
-    (after Karras et al. 2022, appendix F.2). At a = 0 it adds nothing: what
-    is left, and is evaluated, is a VAE like any other.
+    so that the two laws are told apart (distribution augmentation, Jun et
+    al. 2020): a linear map of a is added to the output of their first
+    layers. At a = 0 it adds nothing, and what is left is a VAE like any
+    other, which is what is evaluated.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -119,17 +120,16 @@ class ToldVAE(VAE):
             (self.decoder, self.z_size),
         ):
             width = network[0](torch.zeros(1, size)).shape[1]
-            self.maps.append(nn.Linear(NOISE + 1, width, bias=False))
-            nn.init.zeros_(self.maps[-1].weight)
+            to = nn.Linear(NOISE + 1, width, bias=False)
+            nn.init.zeros_(to.weight)
+            self.maps.append(to)
 
     @contextmanager
-    def told(self, a: Tensor) -> Iterator[None]:
-        """In this block the networks know a, (B, NOISE + 1): a one and the
-        numbers that `deform` had, or zeros."""
+    def given(self, a: Tensor) -> Iterator[None]:
+        """In this block the networks are given a, (B, NOISE + 1): a one and
+        the numbers that `deform` had, or zeros."""
         hooks = [
-            network[0].register_forward_hook(
-                lambda _, x, h, to=to: h + to(a)  # type: ignore[misc]
-            )
+            network[0].register_forward_hook(lambda _, x, h, to=to: h + to(a))
             for network, to in zip(
                 (self.encoder, self.decoder), self.maps, strict=True
             )
@@ -144,15 +144,15 @@ class ToldVAE(VAE):
 class VAETask(Task):
     """VAE on binary images, drawn afresh at each use in training.
 
-    A share of them may be deformed, which the model is then told. The test
-    images are drawn once, and nothing is told of them.
+    A share of them may be deformed, and the model is then conditioned on
+    how (`AugmentedVAE`). The test images are drawn once, as they are.
     """
 
     def __init__(self, config: VAEConfig) -> None:
         self.config = config
 
     def model(self) -> VAE:
-        kind = ToldVAE if self.config.deformed else VAE
+        kind = AugmentedVAE if self.config.deformed else VAE
         model = kind(
             PIXELS,
             list(self.config.hidden_dims),
@@ -181,7 +181,7 @@ class VAETask(Task):
         how = REGULARIZERS[self.config.estimator], self.config.coeff
         if not a.numel():
             return objectives.negative_elbo(model, x, *how)
-        with model.told(a):
+        with model.given(a):
             return objectives.negative_elbo(model, x, *how)
 
     def evaluate(self, model: VAE) -> dict[str, Estimate]:
