@@ -13,7 +13,7 @@ from aevb import __main__ as aevb_main
 from aevb import checkpoints, experiments, profiles, runs, split
 from aevb.errors import UserError
 from aevb.experiments import Experiment
-from aevb.settings import AEConfig, VAEConfig
+from aevb.settings import AEConfig, AugmentedConfig
 from conftest import PATIENCE, TESTS, group_is_empty, until, write_mnist
 from toy_devices import SMALL
 
@@ -23,19 +23,23 @@ pytestmark = [
 ]
 AE = Experiment(
     "aevb.tasks:AETask",
-    AEConfig(epochs=3, batch_size=16, hidden_dims=(8, 8, 2)),
+    AEConfig(
+        epochs=3, batch_size=16, hidden_dims=(8, 8, 2), precision="float32"
+    ),
     {},
 )
 # deformed images, fresh pixels and the noise of z
 VAE = Experiment(
-    "aevb.tasks:VAETask",
-    VAEConfig(
+    "aevb.augmented:AugmentedTask",
+    AugmentedConfig(
         epochs=3,
         batch_size=16,
         hidden_dims=(8, 8, 6),
         optimizer="muon",
         estimator="sgvb",
+        precision="float32",
         deformed=0.5,
+        bend=0.5,
         importance_samples=2,
         test_size=8,
     ),

@@ -7,7 +7,7 @@ import pytest
 from aevb import report
 from aevb.errors import UserError
 from aevb.evaluation import Estimate
-from aevb.settings import VAEConfig
+from aevb.settings import AugmentedConfig
 
 MINUS = "\N{MINUS SIGN}"
 ENTRY = {"value": -130.4213, "standard_error": 0.2631, "n": 10}
@@ -54,8 +54,8 @@ def test_a_table_with_a_short_row_is_refused():
 
 def test_settings_are_those_of_each_run(capsys):
     runs = {
-        "one": SimpleNamespace(config=VAEConfig(coeff=0.0, epochs=3)),
-        "two": SimpleNamespace(config=VAEConfig(lr=0.5, bilinear=True)),
+        "one": SimpleNamespace(config=AugmentedConfig(coeff=0.0, epochs=3)),
+        "two": SimpleNamespace(config=AugmentedConfig(lr=0.5, bilinear=True)),
     }
     report.settings(runs)
     rows = {

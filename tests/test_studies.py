@@ -191,48 +191,6 @@ def test_a_vae_on_mnist_starts_at_the_mean_training_image(small, widths):
     torch.testing.assert_close(found, mean.clamp(1e-3, 1 - 1e-3))
 
 
-def test_a_share_of_a_batch_is_deformed_and_says_how(monkeypatch):
-    monkeypatch.setattr(tasks, "deform", lambda rows, noise: 255 - rows)
-    task = VAETask(VAEConfig(deformed=0.6, bend=1.0))
-    rows = torch.zeros(100, PIXELS, dtype=torch.uint8)
-    rows[:, 0] = 255
-    drawn = task.draw(rows, 0.99)
-    x, a = drawn[:, :PIXELS], drawn[:, PIXELS:]
-    assert torch.equal(x[:60], 1 - rows[:60] / 255)
-    assert torch.equal(x[60:], rows[60:] / 255)
-    assert (a[:60, 0] == 1).all()
-    assert not a[60:].any()
-    assert 0.9 < a[:60, 1:].square().mean() < 1.1
-    plain = VAETask(VAEConfig(deformed=0.0)).draw(rows, 0.0)
-    assert torch.equal(plain, rows / 255)
-
-
-@pytest.mark.parametrize("widths", [(8, 4), (784, 8, 4), (4,)])
-def test_both_networks_are_given_the_deformation(small, widths):
-    """At a = 0, and where none is given, it is a plain VAE."""
-    config = VAEConfig(hidden_dims=widths, deformed=0.5, precision="float32")
-    task = VAETask(config)
-    model = task.model()
-    for to in model.maps:
-        torch.nn.init.ones_(to.weight)
-    x = tasks.binary_test_images(torch.device("cpu"), 4)
-    losses = []
-    for a in (torch.zeros(4, 0), torch.zeros(4, 57), torch.ones(4, 57)):
-        torch.manual_seed(0)
-        terms = task.loss(model, torch.cat([x, a], dim=1))
-        losses.append([terms[k].item() for k in ("rate", "distortion")])
-    torch.manual_seed(0)
-    plain = objectives.negative_elbo(model, x)
-    assert losses[0] == [plain[k].item() for k in ("rate", "distortion")]
-    assert losses[1] == pytest.approx(losses[0])
-    assert losses[2][0] != pytest.approx(losses[0][0])
-    torch.nn.init.zeros_(model.maps[0].weight)
-    torch.manual_seed(0)
-    terms = task.loss(model, torch.cat([x, torch.ones(4, 57)], dim=1))
-    assert terms["rate"].item() == pytest.approx(losses[0][0])
-    assert terms["distortion"].item() != pytest.approx(losses[0][1])
-
-
 def test_the_course_task_has_the_course_objective(small):
     config = VAEConfig(hidden_dims=(8, 4), coeff=1e-3)
     task = studies.CourseTask(config)

@@ -10,7 +10,9 @@ from aevb.settings import AEConfig
 
 SETTINGS = {"epochs": 30, "batch_size": 16, "train_size": 64}
 SMALL = Experiment(
-    "toy_devices_task:Small", AEConfig(optimizer="adamw", **SETTINGS), {}
+    "toy_devices_task:Small",
+    AEConfig(optimizer="adamw", precision="float32", **SETTINGS),
+    {},
 )
 
 # a process that is spawned reads this module again, under the other name

@@ -18,17 +18,18 @@ A VAE of one's own, and its objective on a batch of binary images:
 
 Runs and measurements by name are `run` and `study`, of the tables
 `EXPERIMENTS` and `STUDIES`; models `AE` and `VAE`; data `load_mnist`,
-`binarize` and `deform`; objectives `negative_elbo`, `log_normal_pdf`,
-`loss_SGVB` and `loss_KL_wo_E`; training `fit`; numbers `evaluate_vae` and
-`log_px_by_quadrature`; settings `AEConfig` and `VAEConfig`; and `UserError`
-is what a fault of the user raises.
+`binarize`, `deformations` and `deform`; objectives `negative_elbo`,
+`log_normal_pdf`, `loss_SGVB` and `loss_KL_wo_E`; training `fit`; numbers
+`evaluate_vae` and `log_px_by_quadrature`; settings `AEConfig` and
+`VAEConfig`; and `UserError` is what a fault of the user raises.
 """
 
 from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "data": ("binarize", "deform", "load_mnist"),
+    "augmented": ("deform", "deformations"),
+    "data": ("binarize", "load_mnist"),
     "errors": ("UserError",),
     "evaluation": ("evaluate_vae", "log_px_by_quadrature"),
     "experiments": ("EXPERIMENTS", "STUDIES"),

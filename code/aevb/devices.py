@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from aevb import workers
 from aevb.errors import UserError
-from aevb.settings import AEConfig, Config, VAEConfig
+from aevb.settings import AEConfig, AugmentedConfig, Config, VAEConfig
 
 
 def launched() -> bool:
@@ -49,7 +49,7 @@ def check(name: str, config: Config, size: int) -> None:
         UserError: names the setting.
     """
     # a subclass has a loss of its own
-    if type(config) not in (AEConfig, VAEConfig):
+    if type(config) not in (AEConfig, VAEConfig, AugmentedConfig):
         raise UserError(
             f"devices: {name} trains on one device, since its loss is no mean "
             "over the examples of a batch; leave out --devices, and train "

@@ -37,7 +37,8 @@ import torch
 from torch import Tensor, nn
 
 from aevb import objectives
-from aevb.data import binarize, deform, deformations
+from aevb.augmented import deform, deformations
+from aevb.data import binarize
 from aevb.models import VAE
 from aevb.settings import ExactConfig
 from aevb.tasks import REGULARIZERS, VAETask

@@ -12,6 +12,7 @@ from typing import Any
 
 from aevb.settings import (
     AEConfig,
+    AugmentedConfig,
     Config,
     ExactConfig,
     TorusConfig,
@@ -69,7 +70,7 @@ BRIEF_VAE = {**BRIEF, "importance_samples": 10, "test_size": 500}
 
 PLANE: dict[str, Any] = {"epochs": 50, "batch_size": 1024, "optimizer": "muon"}
 PLANE |= {"lr": 6.4e-3, "muon_rms": 0.5, "beta2": 0.95, "weight_decay": 0.15}
-PLANE |= {"ema": 0.995, "hidden_dims": (192, 192, 192, 4), "deformed": 0.1}
+PLANE |= {"ema": 0.995, "hidden_dims": (192, 192, 192, 4)}
 PLANE |= {"importance_samples": 25}  # its integral is computed as well
 
 # what the report is written for
@@ -81,8 +82,8 @@ HIGH: dict[str, Sequence[Any]] = {"latent_size": range(3, 1_000_000)}
 
 EXPERIMENTS: dict[str, Experiment] = {
     "vae_best": Experiment(
-        "aevb.tasks:VAETask",
-        VAEConfig(
+        "aevb.augmented:AugmentedTask",
+        AugmentedConfig(
             epochs=55,
             batch_size=1024,
             optimizer="muon",

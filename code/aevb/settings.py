@@ -150,12 +150,6 @@ class VAEConfig(MnistConfig):
     estimator: Literal["kl", "sgvb", "stl"] = "kl"
     """How the rate is estimated: in closed form, from the sample, or from
     the sample with the score left out of the gradient."""
-    deformed: float = Field(default=0.0, ge=0, le=1)
-    """Share of a batch, in whole images, that is deformed a little; the
-    model is conditioned on how."""
-    bend: float = Field(default=0.0, ge=0, le=14)
-    """Root mean square, in pixels, by which deformed images are bent; they
-    are turned, sheared, resized and moved in any case."""
     coeff: float = Field(default=1.0, ge=0)
     """Weight of the rate in the objective; 1 is the ELBO."""
     importance_samples: int = Field(default=100, gt=0)
@@ -178,7 +172,18 @@ class VAEConfig(MnistConfig):
         return self.hidden_dims[-1] // 2
 
 
-class ExactConfig(VAEConfig):
+class AugmentedConfig(VAEConfig):
+    """Settings of a VAE that sees deformed images in training."""
+
+    deformed: float = Field(default=0.0, ge=0, le=1)
+    """Share of a batch, in whole images, that is deformed a little; the
+    model is conditioned on how."""
+    bend: float = Field(default=0.0, ge=0, le=14)
+    """Root mean square, in pixels, by which deformed images are bent; they
+    are turned, sheared, resized and moved in any case."""
+
+
+class ExactConfig(AugmentedConfig):
     """Settings of a VAE whose decoder is trained on log p(x) itself."""
 
     epochs: Count = 20

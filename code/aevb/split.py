@@ -9,10 +9,10 @@ random is drawn on each for the whole batch, from generators in the same
 state, and each keeps its rows: pixels, deformations and the noise of
 z = mu + sigma eps are then those of one process too, on CPUs bit for bit.
 This costs each device the draws of the whole batch. Only the order of sums
-depends on N, so a run keeps its key; its weights are the same to about 1e-5
-of them after an epoch, not bit for bit. With the same N they are, also
-where the training was interrupted; a checkpoint can be gone on from on any
-other number of devices, then to rounding alone.
+depends on N, so a run keeps its key; its weights are, in float32, the same
+to about 1e-5 of them after an epoch, not bit for bit. With the same N they
+are, also where the training was interrupted; a checkpoint can be gone on
+from on any other number of devices, then to rounding alone.
 
 `DistributedDataParallel` averages in hooks that its own `forward` prepares.
 Our losses call `model.encode` and `model.decoder`, so these hooks would not

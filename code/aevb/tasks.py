@@ -4,15 +4,13 @@ A task is built from its settings and says what `training.fit` needs: the
 model, the rows, the loss; and how the trained model is judged.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aevb import evaluation, objectives
-from aevb.data import NOISE, binarize, deform, deformations, load_mnist
+from aevb.data import binarize, load_mnist
 from aevb.evaluation import Estimate
 from aevb.models import AE, VAE
 from aevb.settings import AEConfig, Config, VAEConfig
@@ -97,63 +95,19 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
         last.bias.copy_(torch.logit(mean))
 
 
-class AugmentedVAE(VAE):
-    """A VAE conditioned in training on how each image was deformed.
-
-    Deformed images keep a model from learning its images by heart, but it
-    then learns their law along with that of the others. Here both networks
-    are given the numbers a of the deformation, too,
-
-        q(z | x, a),  p(x | z, a),  a = 0 for an image that is as it was,
-
-    so that the two laws are told apart (distribution augmentation, Jun et
-    al. 2020): a linear map of a is added to the output of their first
-    layers. At a = 0 it adds nothing, and what is left is a VAE like any
-    other, which is what is evaluated.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.maps = nn.ModuleList()
-        for network, size in (
-            (self.encoder, self.input_dim),
-            (self.decoder, self.z_size),
-        ):
-            width = network[0](torch.zeros(1, size)).shape[1]
-            to = nn.Linear(NOISE + 1, width, bias=False)
-            nn.init.zeros_(to.weight)
-            self.maps.append(to)
-
-    @contextmanager
-    def given(self, a: Tensor) -> Iterator[None]:
-        """In this block the networks are given a, (B, NOISE + 1): a one and
-        the numbers that `deform` had, or zeros."""
-        hooks = [
-            network[0].register_forward_hook(lambda _, x, h, to=to: h + to(a))
-            for network, to in zip(
-                (self.encoder, self.decoder), self.maps, strict=True
-            )
-        ]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-
 class VAETask(Task):
     """VAE on binary images, drawn afresh at each use in training.
 
-    A share of them may be deformed, and the model is then conditioned on
-    how (`AugmentedVAE`). The test images are drawn once, as they are.
+    The test images are drawn once.
     """
+
+    kind: type[VAE] = VAE
 
     def __init__(self, config: VAEConfig) -> None:
         self.config = config
 
     def model(self) -> VAE:
-        kind = AugmentedVAE if self.config.deformed else VAE
-        model = kind(
+        model = self.kind(
             PIXELS,
             list(self.config.hidden_dims),
             decoder_dims=list(self.config.decoder_dims),
@@ -167,22 +121,13 @@ class VAETask(Task):
         return training_images(self.config, device), held_out
 
     def draw(self, rows: Tensor, share: float) -> Tensor:
-        n = round(self.config.deformed * len(rows))
-        if not n:
-            return binarize(rows, "dynamic")
-        noise = deformations(n, self.config.bend, rows.device)
-        a = noise.new_zeros(len(rows), NOISE + 1)
-        a[:n, 0], a[:n, 1:] = 1, noise
-        rows = torch.cat([deform(rows[:n], noise), rows[n:]])
-        return torch.cat([binarize(rows, "dynamic"), a], dim=1)
+        return binarize(rows, "dynamic")
 
     def loss(self, model: Any, batch: Tensor) -> dict[str, Tensor]:
-        x, a = batch[:, :PIXELS], batch[:, PIXELS:]
-        how = REGULARIZERS[self.config.estimator], self.config.coeff
-        if not a.numel():
-            return objectives.negative_elbo(model, x, *how)
-        with model.given(a):
-            return objectives.negative_elbo(model, x, *how)
+        regularizer = REGULARIZERS[self.config.estimator]
+        return objectives.negative_elbo(
+            model, batch, regularizer, self.config.coeff
+        )
 
     def evaluate(self, model: VAE) -> dict[str, Estimate]:
         device: Any = next(model.parameters()).device
