@@ -68,6 +68,7 @@ def test_settings_are_those_of_each_run(capsys):
     assert rows["`lr`"][1].startswith("0.5, warm-up 5%")
     assert rows["`bilinear`"] == ["none", "True"]
     assert rows["`deformed`"] == ["0", "0"]
+    assert rows["`hidden_dims`"] == ["3 x 256, 4"] * 2
     assert "`importance_samples`" not in rows
     assert "`muon_rms`" not in rows  # AdamW moves all
 

@@ -8,6 +8,7 @@ Only `number` and what uses it need IPython.
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from aevb import profiles
@@ -161,7 +162,8 @@ def _described(config: Any) -> dict[str, str]:
 
 def _setting(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+        equal = [(w, len(list(alike))) for w, alike in groupby(value)]
+        return ", ".join(f"{n} x {w}" if n > 1 else f"{w}" for w, n in equal)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
