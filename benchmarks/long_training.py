@@ -1,9 +1,9 @@
-"""The model of the likelihood chapter, deeper and in a longer training.
+"""The model of the likelihood chapter, wider and in a longer training.
 
     PYTHONPATH=code python benchmarks/long_training.py
 
 trains `vae_best` with the settings of PROFILE=gpu (hours of a plain processor,
-half an hour of one with matrix units for bfloat16; where it was interrupted,
+an hour of one with units for bfloat16; where it was interrupted,
 it goes on from its last checkpoint), measures it, and writes
 code/aevb/measured/long_training.json, which the report quotes.
 """

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from aevb import augmented, objectives, tasks
+from aevb import augmented, experiments, objectives, tasks
 from aevb.augmented import AugmentedTask
 from aevb.errors import UserError
+from aevb.live import networks
 from aevb.settings import AugmentedConfig
 from aevb.tasks import PIXELS
 
@@ -73,7 +74,9 @@ def test_images_bend_smoothly_by_the_deviation_that_is_named():
             0.7, rel=0.03
         )
     for axis in (1, 2):
-        assert bent.diff(dim=axis).square().mean().sqrt() < 0.7 / 4
+        step = bent.diff(dim=axis).square().mean().sqrt().item()
+        # of Gaussian bumps of width w, s / (sqrt(2) w)
+        assert step == pytest.approx(0.7 / (2**0.5 * 4.9), rel=0.06)
 
 
 def test_each_image_is_deformed_by_its_own_numbers():
@@ -81,6 +84,7 @@ def test_each_image_is_deformed_by_its_own_numbers():
     images = disc.view(1, 784).repeat(200, 1)
     torch.manual_seed(0)
     numbers = augmented.deformations(200, 0.5, torch.device("cpu"))
+    numbers[:100, :6] = 0  # these are bent alone
     found = augmented.deform(images, numbers)
     assert found.dtype == torch.uint8
     assert len(found.unique(dim=0)) == 200
@@ -141,8 +145,11 @@ def test_images_that_are_not_grey_are_refused():
 
 
 def test_a_share_of_a_batch_is_deformed_and_says_how(monkeypatch):
-    monkeypatch.setattr(augmented, "deform", lambda rows, noise: 255 - rows)
-    task = AugmentedTask(AugmentedConfig(deformed=0.6, bend=1.0))
+    used = []
+    monkeypatch.setattr(
+        augmented, "deform", lambda rows, a: used.append(a) or 255 - rows
+    )
+    task = AugmentedTask(AugmentedConfig(deformed=0.6, bend=0.5))
     rows = torch.zeros(100, PIXELS, dtype=torch.uint8)
     rows[:, 0] = 255
     drawn = task.draw(rows, 0.99)
@@ -151,7 +158,10 @@ def test_a_share_of_a_batch_is_deformed_and_says_how(monkeypatch):
     assert torch.equal(x[60:], rows[60:] / 255)
     assert (a[:60, 0] == 1).all()
     assert not a[60:].any()
-    assert 0.9 < a[:60, 1:].square().mean() < 1.1
+    assert torch.equal(a[:60, 1:], used[0])
+    affine, bent = used[0].split([6, augmented.NOISE - 6], dim=1)
+    assert 0.85 < affine.std() < 1.15
+    assert 0.48 < bent.std() < 0.52
     none = AugmentedTask(AugmentedConfig(deformed=0.0)).draw(rows, 0.0)
     assert torch.equal(none[:, :PIXELS], rows / 255)
     assert not none[:, PIXELS:].any()
@@ -169,7 +179,8 @@ def test_both_networks_are_given_the_deformation(small, widths):
         torch.nn.init.ones_(to.weight)
     x = tasks.binary_test_images(torch.device("cpu"), 4)
     losses = []
-    for a in (torch.zeros(4, 0), torch.zeros(4, 57), torch.ones(4, 57)):
+    given = torch.ones(4, augmented.NOISE + 1)
+    for a in (torch.zeros(4, 0), 0 * given, given):
         torch.manual_seed(0)
         terms = task.loss(model, torch.cat([x, a], dim=1))
         losses.append([terms[k].item() for k in ("rate", "distortion")])
@@ -180,6 +191,13 @@ def test_both_networks_are_given_the_deformation(small, widths):
     assert losses[2][0] != pytest.approx(losses[0][0])
     torch.nn.init.zeros_(model.maps[0].weight)
     torch.manual_seed(0)
-    terms = task.loss(model, torch.cat([x, torch.ones(4, 57)], dim=1))
+    terms = task.loss(model, torch.cat([x, given], dim=1))
     assert terms["rate"].item() == pytest.approx(losses[0][0])
     assert terms["distortion"].item() != pytest.approx(losses[0][1])
+    assert networks.describe(model)["kind"] == "vae"
+
+
+def test_experiments_with_deformed_images_are_given_how():
+    for entry in experiments.EXPERIMENTS.values():
+        if getattr(entry.config, "deformed", 0):
+            assert issubclass(entry.task, AugmentedTask)

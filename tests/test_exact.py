@@ -144,12 +144,16 @@ def test_draws_have_the_moments_of_the_posterior(vae, x):
 def test_fewer_images_are_deformed_at_the_end(
     deformed, share, expected, monkeypatch
 ):
-    monkeypatch.setattr(exact, "deform", lambda rows, noise: 255 - rows)
-    task = ExactTask(ExactConfig(deformed=deformed))
+    used = []
+    monkeypatch.setattr(
+        exact, "deform", lambda rows, a: used.append(a) or 255 - rows
+    )
+    task = ExactTask(ExactConfig(deformed=deformed, bend=0.5))
     rows = torch.zeros(100, tasks.PIXELS, dtype=torch.uint8)
     rows[:, 0] = 255
     drawn = task.draw(rows, share)
-    deformed = drawn[:, 1] == 1
-    assert deformed.sum() == expected
-    assert torch.equal(drawn[~deformed], rows[~deformed] / 255)
-    assert torch.equal(drawn[deformed], 1 - rows[deformed] / 255)
+    found = drawn[:, 1] == 1
+    assert found.sum() == len(used[0]) == expected
+    assert torch.equal(drawn[~found], rows[~found] / 255)
+    assert torch.equal(drawn[found], 1 - rows[found] / 255)
+    assert not expected or 0.4 < used[0][:, 6:].std() < 0.6

@@ -61,12 +61,13 @@ def test_the_long_training_is_the_one_measured(metric):
     assert shown(found) in README
 
 
+@pytest.mark.parametrize("name", ["speed", "speed_bfloat16"])
 @pytest.mark.parametrize(
     "program",
     ["ours", "pythae", "plain", "pythae, our settings", "plain, our settings"],
 )
-def test_the_race_is_the_one_measured(program):
-    race = results.benchmark("speed")["race"]
+def test_the_race_is_the_one_measured(program, name):
+    race = results.benchmark(name)["race"]
     parts = []
     for times in zip(*(row[program]["seconds"] for row in race), strict=True):
         if None in times:

@@ -30,7 +30,8 @@ shear, relative size and aspect, and the shift in pixels to the right and
 down."""
 BUMPS, WIDE = 5, 4.9
 """Its other part bends: either coordinate moves by a sum of BUMPS x BUMPS
-bumps exp(-d^2 / 2 WIDE^2), whose centres are a grid over the image."""
+bumps exp(-d^2 / 2 WIDE^2) times a constant, whose centres are a grid over
+the image; d and WIDE are in pixels."""
 NOISE = len(SPREAD) + 2 * BUMPS**2
 """Numbers that say how an image is deformed."""
 CONTRAST = 1.18
@@ -44,7 +45,7 @@ def displacements(device: torch.device) -> tuple[Tensor, Tensor]:
     """Where the pixels are, (784, 2), and the displacements for one unit of
     each of a deformation's numbers, (NOISE, 784, 2): right and down, in
     pixels from the middle. Bumps with normal numbers of deviation s move
-    either coordinate by s pixels in root mean square."""
+    either coordinate by s pixels in root mean square over the image."""
     line = torch.arange(28.0) - 13.5
     y, x = (t.flatten() for t in torch.meshgrid(line, line, indexing="ij"))
     none, one = torch.zeros(784), torch.ones(784)

@@ -48,7 +48,7 @@ def check(name: str, config: Config, size: int) -> None:
     Raises:
         UserError: names the setting.
     """
-    # a subclass has a loss of its own
+    # another class of settings belongs to a loss that is no mean
     if type(config) not in (AEConfig, VAEConfig, AugmentedConfig):
         raise UserError(
             f"devices: {name} trains on one device, since its loss is no mean "

@@ -2,9 +2,9 @@
 
 The environment variable AEVB_PROFILE is `full` (the default), `quick`,
 which trains everything for moments only, or `gpu`, whose `vae_best` takes
-hours of a plain processor and half an hour of one with matrix units for
-bfloat16; AEVB_RUNS is the folder of the runs, `runs` below the current folder
-by default.
+hours of a plain processor and an hour of one with units for bfloat16;
+AEVB_RUNS is the folder of the runs, `runs` below the current folder by
+default.
 """
 
 import difflib

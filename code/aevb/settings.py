@@ -176,11 +176,11 @@ class AugmentedConfig(VAEConfig):
     """Settings of a VAE that sees deformed images in training."""
 
     deformed: float = Field(default=0.0, ge=0, le=1)
-    """Share of a batch, in whole images, that is deformed a little; the
-    model is conditioned on how."""
+    """Share of a batch, in whole images, that is deformed a little."""
     bend: float = Field(default=0.0, ge=0, le=14)
-    """Root mean square, in pixels, by which deformed images are bent; they
-    are turned, sheared, resized and moved in any case."""
+    """Root mean square, in pixels, by which bending moves either coordinate
+    of deformed images; they are turned, sheared, resized and moved in any
+    case."""
 
 
 class ExactConfig(AugmentedConfig):

@@ -193,7 +193,7 @@ def describe(model: Any) -> dict[str, Any]:
 def _kind(model: Any) -> dict[str, Any]:
     """What kind of code a model has."""
     if isinstance(model, (AE, VAE)):
-        return {"kind": type(model).__name__.lower()}
+        return {"kind": "vae" if isinstance(model, VAE) else "ae"}
     if not hasattr(model, "encoder") or not hasattr(model, "decoder"):
         raise UserError(
             f"a {type(model).__name__} has no encoder and decoder to export"
