@@ -3,7 +3,7 @@
     PYTHONPATH=code python benchmarks/long_training.py
 
 trains `vae_best` with the settings of PROFILE=gpu (hours of a plain processor,
-an hour of one with units for bfloat16; where it was interrupted,
+70 minutes of one with AVX512-BF16; where it was interrupted,
 it goes on from its last checkpoint), measures it, and writes
 code/aevb/measured/long_training.json, which the report quotes.
 """

@@ -2,7 +2,7 @@
 
 The environment variable AEVB_PROFILE is `full` (the default), `quick`,
 which trains everything for moments only, or `gpu`, whose `vae_best` takes
-hours of a plain processor and an hour of one with units for bfloat16;
+hours of a plain processor and 70 minutes of one with AVX512-BF16;
 AEVB_RUNS is the folder of the runs, `runs` below the current folder by
 default.
 """
