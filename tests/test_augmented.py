@@ -79,6 +79,15 @@ def test_images_bend_smoothly_by_the_deviation_that_is_named():
         assert step == pytest.approx(0.7 / (2**0.5 * 4.9), rel=0.06)
 
 
+def test_deformations_are_drawn_afresh_from_the_global_generator():
+    draw = augmented.deformations
+    torch.manual_seed(0)
+    first, second = (draw(9, 0.5, torch.device("cpu")) for _ in range(2))
+    assert not torch.equal(first, second)
+    torch.manual_seed(0)
+    assert torch.equal(draw(9, 0.5, torch.device("cpu")), first)
+
+
 def test_each_image_is_deformed_by_its_own_numbers():
     disc = (255.0 * (DOWN**2 + RIGHT**2 < 64)).to(torch.uint8)
     images = disc.view(1, 784).repeat(200, 1)
