@@ -17,27 +17,14 @@ import torch
 from torch import Tensor
 
 from aevb import evaluation, profiles, results, runs, training
-from aevb.augmented import deform, deformations
+from aevb.augmented import UntoldTask
 from aevb.checkpoints import write_json
 from aevb.data import binarize, load_mnist
-from aevb.settings import AugmentedConfig
 from aevb.tasks import VAETask, binary_test_images
 
 TARGET = Path("code/aevb/measured/augmentation.json")
 IMAGES, SAMPLES = 10_000, 100
 CPU = torch.device("cpu")
-
-
-class Untold(VAETask):
-    """Deformed images among the others, and nothing said of them."""
-
-    config: AugmentedConfig
-
-    def draw(self, rows: Tensor, share: float) -> Tensor:
-        n = round(self.config.deformed * min(1, 5 * (1 - share)) * len(rows))
-        noise = deformations(n, self.config.bend, rows.device)
-        rows = torch.cat([deform(rows[:n], noise), rows[n:]])
-        return binarize(rows)
 
 
 def log_px(model: Any, x: Tensor) -> Tensor:
@@ -49,7 +36,7 @@ def log_px(model: Any, x: Tensor) -> Tensor:
 
 def main() -> None:
     _, config = profiles.configure("vae_best", device="cpu")
-    ways: dict[str, type[VAETask]] = {"none": VAETask, "untold": Untold}
+    ways: dict[str, type[VAETask]] = {"none": VAETask, "untold": UntoldTask}
     models = {k: training.fit(way(config), CPU)[0] for k, way in ways.items()}
     models["given"] = runs.run("vae_best", device="cpu").model
     trained = binarize(load_mnist("cpu").train.images, "fixed")[:IMAGES]

@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Normal
 from torch.testing import assert_close
 
-from aevb import evaluation, exact, tasks
+from aevb import augmented, evaluation, exact, tasks
 from aevb.exact import ExactTask, lattice
 from aevb.objectives import bernoulli_log_likelihood, negative_elbo
 from aevb.settings import ExactConfig
@@ -146,7 +146,7 @@ def test_fewer_images_are_deformed_at_the_end(
 ):
     used = []
     monkeypatch.setattr(
-        exact, "deform", lambda rows, a: used.append(a) or 255 - rows
+        augmented, "deform", lambda rows, a: used.append(a) or 255 - rows
     )
     task = ExactTask(ExactConfig(deformed=deformed, bend=0.5))
     rows = torch.zeros(100, tasks.PIXELS, dtype=torch.uint8)

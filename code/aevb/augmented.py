@@ -62,12 +62,14 @@ def displacements(device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.stack([x, y], 1).to(device), torch.stack(moved).to(device)
 
 
-def deformations(n: int, bend: float, device: torch.device) -> Tensor:
-    """Numbers (n, NOISE) of random deformations: the affine ones standard
-    normal, those of the bumps normal of deviation `bend`."""
-    noise = torch.randn(n, NOISE, device=device)
-    noise[:, len(SPREAD) :] *= bend
-    return noise
+def deformations(
+    n: int, affine: float, bend: float, device: torch.device
+) -> Tensor:
+    """Numbers (n, NOISE) of random deformations, normal: the affine ones of
+    deviation `affine`, those of the bumps of deviation `bend`."""
+    deviations = torch.full((NOISE,), bend, device=device)
+    deviations[: len(SPREAD)] = affine
+    return deviations * torch.randn(n, NOISE, device=device)
 
 
 def deform(images: Tensor, noise: Tensor) -> Tensor:
@@ -91,8 +93,14 @@ def deform(images: Tensor, noise: Tensor) -> Tensor:
 
     Raises:
         UserError: the type of `images` is another.
+        ValueError: the shape of `noise` is another.
     """
     must_be_grey(images, "deform")
+    if noise.shape != (len(images), NOISE):
+        raise ValueError(
+            f"{len(images)} images are deformed by numbers "
+            f"({len(images)}, {NOISE}), not {tuple(noise.shape)}"
+        )
     if images.device.type == "mps":  # has no bicubic interpolation
         return deform(images.cpu(), noise.cpu()).to(images.device)
     places, moved = displacements(images.device)
@@ -108,6 +116,16 @@ def deform(images: Tensor, noise: Tensor) -> Tensor:
     resampled = (resampled - 127.5) * CONTRAST + 127.5
     grey = resampled.round_().clamp_(0, 255).to(torch.uint8)
     return grey.view(images.shape)
+
+
+def partly_deformed(
+    rows: Tensor, share: float, config: AugmentedConfig
+) -> tuple[Tensor, Tensor]:
+    """Grey images (N, 784) of which the first n, that share of them, are
+    deformed; and the numbers (n, NOISE) of their deformations."""
+    n = round(share * len(rows))
+    noise = deformations(n, config.affine, config.bend, rows.device)
+    return torch.cat([deform(rows[:n], noise), rows[n:]]), noise
 
 
 class AugmentedVAE(VAE):
@@ -142,6 +160,19 @@ class AugmentedVAE(VAE):
                 hook.remove()
 
 
+class UntoldTask(VAETask):
+    """`VAETask` with deformed images among the others, and nothing said of
+    them: their share falls to nothing in the last fifth of the run, so that
+    the model forgets their law."""
+
+    config: AugmentedConfig
+
+    def draw(self, rows: Tensor, share: float) -> Tensor:
+        deformed = self.config.deformed * min(1, 5 * (1 - share))
+        rows, _ = partly_deformed(rows, deformed, self.config)
+        return binarize(rows, "dynamic")
+
+
 class AugmentedTask(VAETask):
     """`VAETask` with a share of each batch deformed; the model is given how.
 
@@ -153,11 +184,9 @@ class AugmentedTask(VAETask):
     kind = AugmentedVAE
 
     def draw(self, rows: Tensor, share: float) -> Tensor:
-        n = round(self.config.deformed * len(rows))
-        noise = deformations(n, self.config.bend, rows.device)
+        rows, noise = partly_deformed(rows, self.config.deformed, self.config)
         a = noise.new_zeros(len(rows), NOISE + 1)
-        a[:n, 0], a[:n, 1:] = 1, noise
-        rows = torch.cat([deform(rows[:n], noise), rows[n:]])
+        a[: len(noise), 0], a[: len(noise), 1:] = 1, noise
         return torch.cat([binarize(rows, "dynamic"), a], dim=1)
 
     def loss(self, model: Any, batch: Tensor) -> dict[str, Tensor]:

@@ -37,11 +37,10 @@ import torch
 from torch import Tensor, nn
 
 from aevb import objectives
-from aevb.augmented import deform, deformations
-from aevb.data import binarize
+from aevb.augmented import UntoldTask
 from aevb.models import VAE
 from aevb.settings import ExactConfig
-from aevb.tasks import REGULARIZERS, VAETask
+from aevb.tasks import REGULARIZERS
 
 FAR = 8.0
 """Where the normal distribution ends; a lattice point at 0 goes here."""
@@ -112,14 +111,13 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-class ExactTask(VAETask):
-    """`VAETask` with -log p(x) in place of the ELBO, for the decoder.
+class ExactTask(UntoldTask):
+    """`UntoldTask` with -log p(x) in place of the ELBO, for the decoder.
 
     Its `loss` adds two objectives that share no weight: -log p(x) moves the
     decoder, and the encoder's is that of the module's docstring. One lattice
     serves all images of a batch, so that the decoder cannot be conditioned on
-    how each is deformed; the share of those falls to nothing in the last
-    fifth of the run.
+    how each is deformed.
     """
 
     config: ExactConfig
@@ -127,10 +125,7 @@ class ExactTask(VAETask):
 
     def draw(self, rows: Tensor, share: float) -> Tensor:
         self.matches = share < self.config.matching
-        n = round(self.config.deformed * min(1, 5 * (1 - share)) * len(rows))
-        noise = deformations(n, self.config.bend, rows.device)
-        rows = torch.cat([deform(rows[:n], noise), rows[n:]])
-        return binarize(rows, "dynamic")
+        return super().draw(rows, share)
 
     def loss(self, model: VAE, batch: Tensor) -> dict[str, Tensor]:
         z = lattice(self.config.points, model.z_size).to(batch.device)
