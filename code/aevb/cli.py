@@ -202,7 +202,8 @@ def _everything() -> tuple[str, bool]:
 
     if jobs := agenda.missing():
         names = ", ".join(name for _, name in jobs)
-        print(f"to do: {names}; {agenda.estimate(jobs)}", flush=True)
+        time = agenda.estimate([agenda.cost(job) for job in jobs])
+        print(f"to do: {names}; {time}", flush=True)
         workers.make(jobs, agenda.do, agenda.needs, agenda.number(jobs))
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}

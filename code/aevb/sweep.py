@@ -90,7 +90,7 @@ def _at_once(points: Sequence[Point]) -> dict[str, str]:
     """Train in as many processes as there are cores; on a GPU in turns."""
     jobs = [("run", p.line) for p in points]
     costs = [agenda.cost(("run", p.name), **dict(p.settings)) for p in points]
-    print(agenda.estimate(jobs, costs), file=sys.stderr, flush=True)
+    print(agenda.estimate(costs), file=sys.stderr, flush=True)
     made = workers.make(
         jobs, do, lambda job: [], agenda.number(jobs), stop=False
     )
