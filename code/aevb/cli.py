@@ -204,7 +204,7 @@ def _everything() -> tuple[str, bool]:
         names = ", ".join(name for _, name in jobs)
         time = agenda.estimate([agenda.cost(job) for job in jobs])
         print(f"to do: {names}; {time}", flush=True)
-        workers.make(jobs, agenda.do, agenda.needs, agenda.number(jobs))
+        workers.make(jobs, agenda.do, agenda.number(jobs), agenda.needs)
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
     lines = "\n".join(map(str, finished))
@@ -247,8 +247,7 @@ def verify_kl(
         vae = studies.untrained(cast(Any, config))
     else:
         vae = runs.run(model).model
-    device = next(vae.parameters()).device
-    x = binary_test_images(device, images)
+    x = binary_test_images(next(vae.parameters()).device, images)
     found = studies.verify_kl(vae, x, samples, seed)
     print(
         f"{model}: KL {found['analytical']:.6f} nats in closed form, "
