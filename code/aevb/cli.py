@@ -305,12 +305,9 @@ def parsed(args: list[str]) -> Callable[[], None]:
 
 def _deferred(call: Callable[..., None]) -> Callable[..., Any]:
     """A function with the same signature that returns the call undone."""
-
-    @functools.wraps(call)
-    def later(*args: Any, **options: Any) -> Any:
-        return functools.partial(call, *args, **options)
-
-    return later
+    return functools.wraps(call)(
+        lambda *args, **options: functools.partial(call, *args, **options)
+    )
 
 
 @contextmanager

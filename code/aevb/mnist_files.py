@@ -28,8 +28,8 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ from aevb import locks, progress
 from aevb.errors import UserError
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """What one file of MNIST is known to be."""
 
     sha256: str

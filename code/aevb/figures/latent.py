@@ -1,8 +1,7 @@
 """Figures of auto-encoders: curves, reconstructions, the latent space."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +23,7 @@ SIDE = 28
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN)
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """Latent points along one or two axes, n each, and the axes' labels.
 
     Row i n + j of `points` (n^2, 2) is column j of row i; z2 grows with
