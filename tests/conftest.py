@@ -107,7 +107,7 @@ def line(tmp_path, monkeypatch):
 def at_once(monkeypatch):
     """Jobs in this process, and no measurement of how fast it is."""
 
-    def make(jobs, do, needs, size, stop=True):
+    def make(jobs, do, size, needs=None, stop=True):
         faults = {}
         for job in jobs:
             try:

@@ -241,7 +241,8 @@ def test_the_time_that_is_said_grows_with_the_work(monkeypatch):
     )
 
     def words(names):
-        return agenda.estimate([("run", n) for n in names]).split(" on ")[0]
+        costs = [agenda.cost(("run", n)) for n in names]
+        return agenda.estimate(costs).split(" on ")[0]
 
     assert words("ab") == "about 100 min"  # at half the rate of the table
     assert words("abcd") == "about 200 min"  # two at once

@@ -55,7 +55,7 @@ def nothing(job):
 
 
 def test_redirected_a_line_tells_of_each_job_that_is_done(capsys):
-    workers.make([("run", "a"), ("study", "b")], nothing, lambda job: [], 1)
+    workers.make([("run", "a"), ("study", "b")], nothing, 1)
     assert capsys.readouterr().err.splitlines() == [
         "a is done, 1 of 2 left",
         "b is done, 0 of 2 left",
@@ -67,6 +67,6 @@ def test_what_becomes_ready_is_done_before_what_stands_behind_it(capsys):
         return [("run", "a")] if job[0] == "study" else []
 
     jobs = [("run", "a"), ("study", "s"), ("run", "b")]
-    workers.make(jobs, nothing, needs, 1)
+    workers.make(jobs, nothing, 1, needs)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines] == ["a", "s", "b"]

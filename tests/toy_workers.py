@@ -13,7 +13,7 @@ def sleep(job):
 
 
 def both():
-    workers.make([("run", "a"), ("run", "b")], sleep, lambda job: [], 2)
+    workers.make([("run", "a"), ("run", "b")], sleep, 2)
 
 
 # a process that is spawned reads this module again

@@ -3,7 +3,7 @@
 import os
 import time
 import timeit
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from statistics import median
 from typing import Any
 
@@ -42,7 +42,7 @@ def places() -> int:
     return 1 if on_gpu() else cores
 
 
-def number(jobs: Sequence[Job]) -> int:
+def number(jobs: Sized) -> int:
     """How many processes work at these jobs at once."""
     return max(1, min(places(), len(jobs)))
 
@@ -86,22 +86,16 @@ def cost(job: Job, **overrides: Any) -> float:
     return experiment.cost * config.epochs / experiment.config.epochs
 
 
-def estimate(jobs: Sequence[Job], costs: Sequence[float] = ()) -> str:
-    """How long the jobs will take here, coarsely, in words.
-
-    Args:
-        jobs: what is to be done.
-        costs: of each, where the table does not say it.
-    """
+def estimate(costs: Sequence[float]) -> str:
+    """How long jobs of these costs will take here, coarsely, in words."""
     if on_gpu():
         return "how long a GPU takes was not measured"
     rate = product_rate()
-    costs = costs or [cost(job) for job in jobs]
-    seconds = max(sum(costs) / number(jobs), *costs, 0.0) * RATE / rate
+    seconds = max(sum(costs) / number(costs), *costs, 0.0) * RATE / rate
     if training.has_fast_bfloat16(torch.device("cpu")):
         seconds /= BFLOAT16_GAIN
     time_ = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
     return (
-        f"about {time_} on this machine ({number(jobs)} at once, float32 "
+        f"about {time_} on this machine ({number(costs)} at once, float32 "
         f"products at {rate:.0f} GFLOP/s a core)"
     )

@@ -16,6 +16,7 @@ that method. What a cell holds besides definitions stays as it is.
 import ast
 import re
 import sys
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -29,12 +30,17 @@ Definition = ast.FunctionDef | ast.ClassDef
 
 
 def bare(node: ast.AST) -> str:
-    """A syntax tree as text, without its docstrings."""
-    tree = ast.parse(ast.unparse(node))
+    """A syntax tree as text, without the constants that stand alone, which
+    docstrings are."""
+    tree = deepcopy(node)
     for inner in ast.walk(tree):
-        if isinstance(inner, Definition) and ast.get_docstring(inner):
-            inner.body = inner.body[1:] or [ast.Pass()]
+        if isinstance(body := getattr(inner, "body", None), list):
+            body[:] = [s for s in body if not _is_constant(s)]
     return ast.dump(tree)
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 @cache

@@ -202,8 +202,9 @@ def _everything() -> tuple[str, bool]:
 
     if jobs := agenda.missing():
         names = ", ".join(name for _, name in jobs)
-        print(f"to do: {names}; {agenda.estimate(jobs)}", flush=True)
-        workers.make(jobs, agenda.do, agenda.needs, agenda.number(jobs))
+        time = agenda.estimate([agenda.cost(job) for job in jobs])
+        print(f"to do: {names}; {time}", flush=True)
+        workers.make(jobs, agenda.do, agenda.number(jobs), agenda.needs)
     finished = [runs.run(name) for name in experiments.EXPERIMENTS]
     studies = {n: runs.study(n)["summary"] for n in experiments.STUDIES}
     lines = "\n".join(map(str, finished))
@@ -246,8 +247,7 @@ def verify_kl(
         vae = studies.untrained(cast(Any, config))
     else:
         vae = runs.run(model).model
-    device = next(vae.parameters()).device
-    x = binary_test_images(device, images)
+    x = binary_test_images(next(vae.parameters()).device, images)
     found = studies.verify_kl(vae, x, samples, seed)
     print(
         f"{model}: KL {found['analytical']:.6f} nats in closed form, "
@@ -305,12 +305,9 @@ def parsed(args: list[str]) -> Callable[[], None]:
 
 def _deferred(call: Callable[..., None]) -> Callable[..., Any]:
     """A function with the same signature that returns the call undone."""
-
-    @functools.wraps(call)
-    def later(*args: Any, **options: Any) -> Any:
-        return functools.partial(call, *args, **options)
-
-    return later
+    return functools.wraps(call)(
+        lambda *args, **options: functools.partial(call, *args, **options)
+    )
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def run(name: str, config: Config, size: int) -> None:
             address = (Path(folder) / "meet").as_uri()
             begin = partial(_begin, config, size, address)
             jobs = [(str(rank), name) for rank in range(size)]
-            workers.make(jobs, begin, lambda job: [], size, tell=False)
+            workers.make(jobs, begin, size, tell=False)
         return
     job = os.environ["RANK"], name
     try:

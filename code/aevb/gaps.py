@@ -24,6 +24,7 @@ from aevb import evaluation, objectives
 from aevb.errors import UserError
 from aevb.exact import log_likelihoods
 from aevb.models import VAE
+from aevb.studies import averaged
 from aevb.tasks import binary_test_images
 
 
@@ -177,15 +178,15 @@ def gaps(
     summary: dict[str, Any] = {
         "images": images,
         "step": step,
-        "model": _mean(exact["log_px"] - one["log_px"]),
-        "total": _mean(exact["log_px"] - one["elbo"]),
+        "model": averaged(exact["log_px"] - one["log_px"]),
+        "total": averaged(exact["log_px"] - one["elbo"]),
     }
     for name, of in found.items():
         summary[name] = {
-            "nll": _mean(-of["log_px"]),
-            "negative_elbo": _mean(-of["elbo"]),
-            "approximation": _mean(of["log_px"] - of["best_elbo"]),
-            "amortisation": _mean(of["best_elbo"] - of["elbo"]),
+            "nll": averaged(-of["log_px"]),
+            "negative_elbo": averaged(-of["elbo"]),
+            "approximation": averaged(of["log_px"] - of["best_elbo"]),
+            "amortisation": averaged(of["best_elbo"] - of["elbo"]),
         }
     farthest = (one["log_px"] - one["elbo"]).topk(min(shown, images)).indices
     drawn = {
@@ -194,10 +195,6 @@ def gaps(
         for name, model in models.items()
     }
     return {"summary": summary, "images": x[farthest], **drawn}
-
-
-def _mean(values: Tensor) -> dict[str, Any]:
-    return evaluation.mean(values).to_json()
 
 
 def posteriors(

@@ -28,8 +28,8 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ from aevb import locks, progress
 from aevb.errors import UserError
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """What one file of MNIST is known to be."""
 
     sha256: str
@@ -110,10 +109,10 @@ def fetch(home: Path | None = None) -> list[np.ndarray]:
             home.mkdir(parents=True, exist_ok=True)
             with locks.held(home / ".lock", str(home)):
                 # again under the lock: another process may have fetched
-                wanted = [n for n in FILES if n not in _whole_files(home)]
-                if wanted:
-                    _renew(home, wanted)
                 found = _whole_files(home)
+                if wanted := [name for name in FILES if name not in found]:
+                    _renew(home, wanted)
+                    found = _whole_files(home)
     except OSError as fault:
         raise UserError(
             f"MNIST cannot be kept in {home} ({fault}): make it a folder that "
@@ -156,9 +155,8 @@ def _renew(home: Path, wanted: list[str]) -> None:
             work.mkdir()
             found = source(work)
             whole = _whole_files(found)
-            for name in wanted:
-                if name not in whole:
-                    raise RuntimeError(f"its {name} is not MNIST's")
+            if other := [name for name in wanted if name not in whole]:
+                raise RuntimeError(f"its {other[0]} is not MNIST's")
             for name in wanted:
                 (found / name).replace(home / name)
             return

@@ -132,13 +132,8 @@ def settings(runs: Mapping[str, Any]) -> None:
     """
     columns = [_described(run.config) for run in runs.values()]
     names = dict.fromkeys(name for column in columns for name in column)
-    table(
-        [
-            (f"`{name}`", *(column.get(name, "none") for column in columns))
-            for name in names
-        ],
-        ["Setting", *runs],
-    )
+    rows = [(f"`{n}`", *(c.get(n, "none") for c in columns)) for n in names]
+    table(rows, ["Setting", *runs])
 
 
 def _described(config: Any) -> dict[str, str]:

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aevb import checkpoints, locks, profiles, training
+from aevb import cells, checkpoints, locks, profiles, training
 from aevb.errors import Damaged, UserError
 from aevb.evaluation import Estimate
 from aevb.mnist_files import FILES
@@ -271,19 +271,8 @@ def _source(path: Path, _stamp: int) -> tuple[str, list[str]]:
         if isinstance(node, ast.ImportFrom) and node.module:
             names.append(node.module)
             names += [f"{node.module}.{a.name}" for a in node.names]
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [s for s in body if not _is_text(s)]  # type: ignore[attr-defined]
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    digest = hashlib.sha256(cells.bare(tree).encode()).hexdigest()
     return digest, [n for n in names if n.startswith("aevb.")]
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
 
 
 # ---- what is kept

@@ -40,7 +40,7 @@ def search(
     budget = f"{asked.seconds:g} s"
     progress.line(f"{size} at once for {budget}; {kept} trials are kept")
     job = str(asked.seconds), line
-    workers.make([job] * size, do, lambda job: [], size)
+    workers.make([job] * size, do, size)
     trials = opened(line).trials
     good = [t for t in trials if t.value is not None]
     if not good:

@@ -37,6 +37,11 @@ CHUNK = 100
 """Samples an image that the check holds at once."""
 
 
+def averaged(values: Tensor) -> dict[str, Any]:
+    """Mean of values, its standard error and their number, as JSON."""
+    return evaluation.mean(values).to_json()
+
+
 def untrained(config: VAEConfig) -> VAE:
     """The model of these settings as training finds it."""
     torch.manual_seed(config.seed)
@@ -139,10 +144,9 @@ def kl_check(
 ) -> dict[str, Any]:
     """`verify_kl` of an untrained and of both trained models, on the same
     images, each with noise of its own."""
-    device = next(vae_kl.model.parameters()).device
-    x = binary_test_images(device, images)
+    x = binary_test_images(next(vae_kl.model.parameters()).device, images)
     models = {
-        "untrained": untrained(vae_kl.config).to(device),
+        "untrained": untrained(vae_kl.config).to(x.device),
         "vae_kl": vae_kl.model,
         "vae_sgvb": vae_sgvb.model,
     }
@@ -196,20 +200,19 @@ def total_variance(
             f"draws must be at least {2 * batches}, not {draws}: a variance "
             f"needs two in each of {batches} batches"
         )
-    traces: dict[str, dict[str, list[Tensor]]] = {
-        part: {name: [] for name in REGULARIZERS} for part in ("rate", "elbo")
+    zero = torch.zeros(batches, dtype=torch.float64)
+    traces = {
+        part: {n: zero.clone() for n in REGULARIZERS}
+        for part in ("rate", "elbo")
     }
-    for _ in range(batches):
+    for i in range(batches):
         drawn = [encoder_gradients(model, x) for _ in range(draws // batches)]
         distortion = torch.stack([d for d, _ in drawn])  # (n, P)
         for name in REGULARIZERS:
             rate = torch.stack([rates[name] for _, rates in drawn])
             for part, total in (("rate", rate), ("elbo", distortion + rate)):
-                traces[part][name].append(_trace(total))
-    return {
-        part: {name: torch.stack(t) for name, t in found.items()}
-        for part, found in traces.items()
-    }
+                traces[part][name][i] = _trace(total)
+    return traces
 
 
 def _trace(vectors: Tensor) -> Tensor:
@@ -234,29 +237,22 @@ def gradient_variance(
     weights; `ratio` is to SGVB's, batch by batch, where the common noise
     cancels. Standard errors are over ten batches of draws.
     """
-    device = next(vae_kl.model.parameters()).device
-    x = binary_test_images(device, images)
+    x = binary_test_images(next(vae_kl.model.parameters()).device, images)
     models = {
-        "start": untrained(vae_kl.config).to(device),
+        "start": untrained(vae_kl.config).to(x.device),
         "vae_kl": vae_kl.model,
         "vae_sgvb": vae_sgvb.model,
     }
     weights = sum(w.numel() for w in vae_kl.model.encoder.parameters())
-    found: dict[str, Any] = {
-        "images": images,
-        "draws": draws,
-        "weights": weights,
-    }
+    found: Any = {"images": images, "draws": draws, "weights": weights}
     with Progress("gradients", len(models)) as bar:
         for where, model in models.items():
             torch.manual_seed(seed)
             found[where] = {
                 part: {
                     name: {
-                        "variance": evaluation.mean(trace).to_json(),
-                        "ratio": evaluation.mean(
-                            trace / traces["sgvb"]
-                        ).to_json(),
+                        "variance": averaged(trace),
+                        "ratio": averaged(trace / traces["sgvb"]),
                     }
                     for name, trace in traces.items()
                 }
@@ -306,19 +302,15 @@ def rate_distortion(
     device = resolve_device("auto")
     x = binary_test_images(device, test_size)
     grey = load_mnist(device).test.images[:test_size].float() / 255
-    points = []
-    task: Any
-    for coeff in coeffs:
-        task = VAETask(VAEConfig(coeff=coeff, **settings))
-        model: Any = fit(task, device)[0]
-        points.append({"coeff": coeff, **judge(model, x, x, samples)})
-    task = CourseTask(VAEConfig(coeff=course_coeff, **settings))
-    model = fit(task, device)[0]
-    course = {"coeff": course_coeff, **judge(model, grey, x, samples)}
+
+    def point(task: Any, coeff: float, inputs: Tensor) -> dict[str, Any]:
+        model: Any = fit(task(VAEConfig(coeff=coeff, **settings)), device)[0]
+        return {"coeff": coeff, **judge(model, inputs, x, samples)}
+
     return {
         "summary": {
-            "points": points,
-            "course": course,
+            "points": [point(VAETask, coeff, x) for coeff in coeffs],
+            "course": point(CourseTask, course_coeff, grey),
             "settings": settings,
             "test_size": test_size,
         }
@@ -335,15 +327,12 @@ def comparison(
     vary far less. Their standard error speaks of these two trainings, not
     of others from other seeds.
     """
-    device = next(vae_kl.model.parameters()).device
-    x = binary_test_images(device, images)
+    x = binary_test_images(next(vae_kl.model.parameters()).device, images)
     one, other = (_bounds(r.model, x, x, samples) for r in (vae_kl, vae_sgvb))
-    differences = {
-        "elbo": other.elbo - one.elbo,
-        "rate": other.rate - one.rate,
-        "distortion": other.distortion - one.distortion,
+    found = {
+        k: averaged(getattr(other, k) - getattr(one, k))
+        for k in ("elbo", "rate", "distortion")
     }
-    found = {k: evaluation.mean(d).to_json() for k, d in differences.items()}
     return {"summary": {**found, "images": images, "samples": samples}}
 
 
@@ -367,10 +356,7 @@ def judge(
 ) -> dict[str, Any]:
     """Rate and distortion of binary images x, encoded as `inputs`."""
     found = _bounds(model, inputs, x, samples)
-    return {
-        "rate": evaluation.mean(found.rate).to_json(),
-        "distortion": evaluation.mean(found.distortion).to_json(),
-    }
+    return {k: averaged(getattr(found, k)) for k in ("rate", "distortion")}
 
 
 @torch.no_grad()
@@ -384,10 +370,8 @@ def importance_sampling(
     gives log p(x) itself. It is done with twice the step once more, to show
     what the step costs.
     """
-    device = next(vae_kl.model.parameters()).device
     precision = vae_kl.config.precision
-    x = binary_test_images(device, images)
-
+    x = binary_test_images(next(vae_kl.model.parameters()).device, images)
     exact, coarse = (
         evaluation.log_px_by_quadrature(vae_kl.model, x, h)
         for h in (step, 2 * step)
@@ -395,24 +379,24 @@ def importance_sampling(
     mean, logvar = vae_kl.model.encode(x)
     points = []
     for n in samples:
-        generator = torch.Generator(device).manual_seed(0)
+        generator = torch.Generator(x.device).manual_seed(0)
         likelihood = evaluation.bernoulli(vae_kl.model, x, precision)
         args = mean, logvar, likelihood, n, generator
         log_px = evaluation.bounds(*args).log_px
         point = {
             "samples": n,
-            "nll": evaluation.mean(-log_px).to_json(),
-            "gap": evaluation.mean(exact - log_px).to_json(),
+            "nll": averaged(-log_px),
+            "gap": averaged(exact - log_px),
         }
         if n > 1:
             mixed = evaluation.log_px_by_mixture(*args)
-            point["mixture_gap"] = evaluation.mean(exact - mixed).to_json()
+            point["mixture_gap"] = averaged(exact - mixed)
         points.append(point)
     return {
         "summary": {
-            "exact": evaluation.mean(-exact).to_json(),
+            "exact": averaged(-exact),
             "step": step,
-            "coarser": evaluation.mean(exact - coarse).to_json(),
+            "coarser": averaged(exact - coarse),
             "points": points,
             "images": images,
         }
@@ -432,5 +416,5 @@ def rounding(vae_best: Any, images: int, samples: int) -> dict[str, Any]:
         _bounds(model, x, x, samples, precision).elbo
         for precision in ("float32", "bfloat16")
     )
-    found = evaluation.mean(coarse - fine).to_json()
+    found = averaged(coarse - fine)
     return {"summary": {"elbo": found, "images": images, "samples": samples}}

@@ -90,10 +90,8 @@ def _at_once(points: Sequence[Point]) -> dict[str, str]:
     """Train in as many processes as there are cores; on a GPU in turns."""
     jobs = [("run", p.line) for p in points]
     costs = [agenda.cost(("run", p.name), **dict(p.settings)) for p in points]
-    print(agenda.estimate(jobs, costs), file=sys.stderr, flush=True)
-    made = workers.make(
-        jobs, do, lambda job: [], agenda.number(jobs), stop=False
-    )
+    print(agenda.estimate(costs), file=sys.stderr, flush=True)
+    made = workers.make(jobs, do, agenda.number(jobs), stop=False)
     return {line: str(fault) for (_, line), fault in made.items()}
 
 
@@ -159,9 +157,8 @@ def summary(values: Sequence[float]) -> Row:
     n = len(values)
     sd = statistics.stdev(values) if n > 1 else None
     error = None if sd is None else sd / math.sqrt(n)
-    return dict(
-        zip(NUMBERS, (statistics.fmean(values), sd, error, n), strict=True)
-    )
+    numbers = statistics.fmean(values), sd, error, n
+    return dict(zip(NUMBERS, numbers, strict=True))
 
 
 def table(found: Mapping[Point, Run]) -> list[Row]:

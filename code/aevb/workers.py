@@ -29,8 +29,8 @@ Job = tuple[str, str]
 def make(
     jobs: Sequence[Job],
     do: Callable[[Job], object],
-    needs: Callable[[Job], Sequence[Job]],
     size: int,
+    needs: Callable[[Job], Sequence[Job]] = lambda job: [],
     tell: bool = True,
     stop: bool = True,
 ) -> dict[Job, UserError]:
@@ -39,8 +39,8 @@ def make(
     Args:
         jobs: what is done, those that can begin in this order.
         do: a function of a module, called in another process.
-        needs: the jobs that one needs.
         size: how many are done at once.
+        needs: the jobs that one needs; none if it is not given.
         tell: whether to say that one is done, and to show a bar of all.
         stop: whether one that fails ends the others.
 

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from aevb.figures import style
@@ -75,11 +74,10 @@ def kl_check(
         below.set(xlabel="samples per image, S", xticks=[1, 10, 100, 1000])
     panels[0, 0].set_ylabel("KL\n(nats per image)")
     panels[1, 0].set_ylabel("absolute difference\n(nats per image)")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    more, names = panels[1, 0].get_legend_handles_labels()
+    handles, _ = panels[0, 0].get_legend_handles_labels()
+    handles += panels[1, 0].get_legend_handles_labels()[0]
     figure.legend(
-        handles + more,
-        labels + names,
+        handles=handles,
         loc="outside lower center",
         ncols=5,
         columnspacing=1.2,
@@ -113,8 +111,8 @@ def gradient_variance(summary: Mapping[str, Any]) -> Figure:
 def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
     for i, (name, (label, colour, marker)) in enumerate(ESTIMATORS.items()):
         height = row + 0.2 * (i - 1)
-        value = found[name]["variance"]["value"]
-        if value == 0:
+        variance = found[name]["variance"]
+        if variance["value"] == 0:
             axes.text(
                 0.02,
                 height,
@@ -127,9 +125,9 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
             )
             continue
         axes.errorbar(
-            value,
+            variance["value"],
             height,
-            xerr=found[name]["variance"]["standard_error"],
+            xerr=variance["standard_error"],
             fmt=marker,
             ms=4,
             color=colour,
@@ -142,36 +140,25 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
 def rate_distortion(summary: Mapping[str, Any]) -> Figure:
     """Distortion against rate for several `coeff`, and the course's."""
     figure, axes = style.figure(2.0)
-    points = summary["points"]
-    rates = [p["rate"]["value"] for p in points]
-    distortions = [p["distortion"]["value"] for p in points]
-    axes.plot(rates, distortions, "o-", color=style.BLUE, ms=4)
-    for point, *place in zip(points, rates, distortions, strict=True):
+    runs = [*summary["points"], summary["course"]]
+    parts = ("rate", "distortion")
+    *places, course = [[r[part]["value"] for part in parts] for r in runs]
+    axes.plot(*np.transpose(places), "o-", color=style.BLUE, ms=4)
+    for run, place in zip(runs, places, strict=False):
         axes.annotate(
-            f"{point['coeff']:g}",
+            f"{run['coeff']:g}",
             place,
             (5, 5),
             textcoords="offset points",
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            **style.HALO,
         )
-    best = min(r + d for r, d in zip(rates, distortions, strict=True))
+    best = min(map(sum, places))
     low, high = axes.get_xlim()
     ends = np.array([max(low, 0), high])
-    axes.plot(
-        ends,
-        best - ends,
-        ":",
-        color=style.GREY,
-        label=f"-ELBO = {best:.1f} nats",
-    )
-    course = summary["course"]
-    axes.plot(
-        course["rate"]["value"],
-        course["distortion"]["value"],
-        "D",
-        color=style.ORANGE,
-        label="the course's objective",
-    )
+    label = f"-ELBO = {best:.1f} nats"
+    axes.plot(ends, best - ends, ":", color=style.GREY, label=label)
+    label = "the course's objective"
+    axes.plot(*course, "D", color=style.ORANGE, label=label)
     axes.set_xlabel("rate, KL(q(z|x) || p(z)) (nats per image)")
     axes.set_ylabel("distortion, -E log p(x|z)\n(nats per image)")
     axes.grid()

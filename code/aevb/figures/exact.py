@@ -7,7 +7,6 @@ import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
@@ -55,11 +54,7 @@ def posteriors(
             draw = _line if len(coordinates) == 1 else _plane
             draw(axes, coordinates, density, normals)
         row[0].set_ylabel(f"{title}\n$z_2$")
-    handles = [
-        Line2D([], [], color=colour, ls=line, label=label)
-        for colour, line, label in NORMALS.values()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    style.line_legend(figure, NORMALS.values(), 2)
     return figure
 
 

@@ -1,17 +1,14 @@
 """Figures of auto-encoders: curves, reconstructions, the latent space."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -26,8 +23,7 @@ SIDE = 28
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN)
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """Latent points along one or two axes, n each, and the axes' labels.
 
     Row i n + j of `points` (n^2, 2) is column j of row i; z2 grows with
@@ -155,15 +151,10 @@ def vae_curves(histories: Mapping[str, Curves]) -> Figure:
         if title == "rate" and np.min(np.concatenate(drawn)) < 0:
             axes.set_xlabel("epoch (below 0: by chance of the samples)")
     panels[0].set_ylabel("nats per image")
-    handles = [
-        Line2D([], [], color=colour, label=name)
-        for colour, name in zip(COLOURS, histories, strict=False)
-    ]
-    handles += [
-        Line2D([], [], color=style.GREY, ls="-", label="held-out images"),
-        Line2D([], [], color=style.GREY, ls="--", label="training images"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    lines = [(c, "-", n) for c, n in zip(COLOURS, histories, strict=False)]
+    lines.append((style.GREY, "-", "held-out images"))
+    lines.append((style.GREY, "--", "training images"))
+    style.line_legend(figure, lines, 4)
     return figure
 
 
@@ -309,7 +300,7 @@ def plane(axes: Axes, codes: Tensor, labels: Tensor) -> None:
             va="center",
             weight="bold",
             color=style.DIGITS[digit],
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            **style.HALO,
         )
     ends = z.quantile(torch.tensor([0.005, 0.995]), dim=0).T.tolist()
     axes.set(xlim=ends[0], xlabel="$z_1$")

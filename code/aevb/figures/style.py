@@ -5,12 +5,15 @@ of 8 points is a label of 8 points in print. Colours are Okabe and Ito's
 (2008), which readers with any colour vision tell apart.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from cycler import cycler
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 TEXT_WIDTH = 6.3
 """Width of the page's text, inches."""
@@ -22,6 +25,9 @@ GREY = "#999999"
 DIGITS = [BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK]
 DIGITS += ["#B5A800", "#7B3294", "#A6611A"]
 """A colour for each of the ten digits."""
+
+HALO: Any = {"path_effects": [withStroke(linewidth=2.5, foreground="white")]}
+"""What keeps a text legible over what is drawn there."""
 
 RC: Any = {
     "font.family": "DejaVu Sans",
@@ -61,6 +67,14 @@ def figure(
     # pyplot would show an open figure once more at the end of its cell
     plt.close(drawn)
     return drawn, axes
+
+
+def line_legend(
+    drawn: Figure, lines: Iterable[tuple[str, str, str]], columns: int
+) -> None:
+    """A legend below all axes, of lines: their colour, style and label."""
+    handles = [Line2D([], [], color=c, ls=s, label=n) for c, s, n in lines]
+    drawn.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def bare(axes: Axes) -> None:

@@ -53,12 +53,11 @@ def gap(model: LinearGaussian, x: float, encoders: list[Normal]) -> Figure:
     right.axvline(evidence, color=style.BLACK)
     low = min(model.elbo(x, q).item() for q in encoders)
     right.set_xlim(low - 0.9 * (evidence - low) - 0.4, evidence + 0.05)
-    right.set_ylim(len(encoders) - 0.5, -0.5)
+    right.set(ylim=(len(encoders) - 0.5, -0.5), xlabel="nats")
     right.set_yticks(range(len(encoders)), ["$q_1$", "$q_2$", "$q_3$"])
     right.tick_params(axis="y", length=0)
     for label, colour in zip(right.get_yticklabels(), colours, strict=True):
         label.set_color(colour)
-    right.set_xlabel("nats")
     right.set_title(f"log p(x) = {style.decimal(evidence)}", loc="right")
     return figure
 
