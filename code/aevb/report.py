@@ -143,6 +143,8 @@ def _described(config: Any) -> dict[str, str]:
     used = {k: v for k, v in used.items() if v or k in kept}
     if used["optimizer"] == "adamw":
         del used["muon_rms"]
+    if not used.get("deformed", True):
+        used = {k: v for k, v in used.items() if k not in ("affine", "bend")}
     if used.get("trials") == 1:
         del used["trial_epochs"]
     warmup = used.pop("warmup", 0)

@@ -101,7 +101,7 @@ class VAETask(Task):
     The test images are drawn once.
     """
 
-    kind: type[VAE] = VAE
+    kind: type[VAE] = VAE  # what `model` makes
 
     def __init__(self, config: VAEConfig) -> None:
         self.config = config

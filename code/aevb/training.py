@@ -356,8 +356,7 @@ def fit(
     good = f"the last good checkpoint is {checkpoint}"
     if trainer.step:
         kept = good
-    label = task.config.__class__.__name__.removesuffix("Config")
-    with Progress(f"train {label}", trainer.total_steps, trainer.step) as bar:
+    with Progress("train", trainer.total_steps, trainer.step) as bar:
         clock = saved = time.monotonic()
         if not trainer.step:
             task.start(trainer.model, device)
