@@ -22,18 +22,6 @@ from press.errors import PressError
 from press.reader import Document
 
 _STAGE = ".press-"
-_SHOWN = (
-    "title",
-    "subtitle",
-    "author",
-    "date",
-    "lang",
-    "link-citations",
-    "kerberos",
-    "collaborators",
-    "sources",
-    "bibliography",
-)
 
 
 def build(
@@ -79,7 +67,8 @@ def unfilled(document: Document) -> str:
     """The fields that still hold a placeholder, or ""."""
     listed = document.meta["press"].get("placeholders") or []
     blank = {str(text) for text in listed}
-    keys = [k for k in _SHOWN if str(document.meta.get(k)) in blank]
+    keys = [k for k, v in document.meta.items() if str(v) in blank]
+    keys = [k for k in keys if k != "output-file"]
     if not keys:
         return ""
     place = reader.place_of(keys[0], document.lines)
@@ -109,7 +98,6 @@ def _build(
     pdf, numbers = typeset.compile_pdf(source, timestamp, spliced)
     (stage / names["pdf"]).write_bytes(pdf)
     (stage / "numbers.json").write_text(json.dumps(numbers), "utf-8")
-    meta["press-numbers"] = "numbers.json"
     with ThreadPoolExecutor() as pool:
         kinds = ("html", "notebook")
         screen, text = pool.map(
@@ -142,25 +130,13 @@ def _check_characters(document: Document, stage: Path) -> None:
 
 
 def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
-    """What Pandoc and the filter are told beside the text.
-
-    Raises PressError if a bibliography is missing.
-    """
-    shown = ((key, document.meta.get(key)) for key in _SHOWN)
-    meta = {key: value for key, value in shown if value not in (None, "")}
-    files = document.meta.get("bibliography") or []
-    files = files if isinstance(files, list) else [files]
-    for name in files:
-        if not (document.folder / name).is_file():
-            place = reader.place_of(name, document.lines)
-            raise PressError(
-                f"{place}: the bibliography `{name}` does not exist."
-            )
-    if files:
-        meta["bibliography"] = [str(document.folder / name) for name in files]
-    meta["press-cells"] = len(document.chunks)
-    meta["press-keywords"] = [f"{key}: {extra[key]}" for key in extra]
-    return meta
+    """What Pandoc and the filter are told beside the text."""
+    own = {k: v for k, v in document.meta.items() if not isinstance(v, dict)}
+    return {
+        **{k: v for k, v in own.items() if v not in (None, "", [])},
+        "press-cells": len(document.chunks),
+        "press-keywords": [f"{key}: {extra[key]}" for key in extra],
+    }
 
 
 def _settings(document: Document) -> str:

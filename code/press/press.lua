@@ -2,7 +2,7 @@
 -- for the Markdown that Jupyter shows.
 --
 -- On the page Typst numbers and refers; the other two are given what it found
--- (`press-numbers`: name, number and page of each label). Quarto has filters
+-- (numbers.json: name, number and page of each label). Quarto has filters
 -- of its own for all that: under Quarto only what they leave out is done.
 
 local TYPST = FORMAT:match 'typst' ~= nil
@@ -598,11 +598,9 @@ local function heading(meta)
 end
 
 local function whole(doc)
-  local path = doc.meta['press-numbers']
-  if path then
-    local rows = io.open(stringify(path)):read 'a'
-    for _, row in ipairs(pandoc.json.decode(rows, false)) do numbers[row.id] = row end
-  end
+  local file = not TYPST and io.open 'numbers.json'
+  local rows = file and pandoc.json.decode(file:read 'a', false) or {}
+  for _, row in ipairs(rows) do numbers[row.id] = row end
   bibliography = doc.meta.bibliography ~= nil
   doc = doc:walk { Inlines = equations, Table = labelled }
   doc:walk { traverse = 'topdown', Header = collect, Div = collect, Span = collect }

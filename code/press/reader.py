@@ -161,6 +161,11 @@ class Document:
         return self.path.parent
 
     @property
+    def bibliography(self) -> list[str]:
+        given = self.meta.get("bibliography") or []
+        return given if isinstance(given, list) else [given]
+
+    @property
     def chunks(self) -> list[Chunk]:
         return [part for part in self.parts if isinstance(part, Chunk)]
 
@@ -200,6 +205,12 @@ def read(path: Path) -> Document:
     for key in parts:
         meta[key] = {**(shared.get(key) or {}), **(own.get(key) or {})}
     document = Document(path, meta, lines)
+    for name in document.bibliography:
+        if not (document.folder / name).is_file():
+            raise PressError(
+                f"{place_of(name, lines)}: the bibliography `{name}` does not "
+                "exist."
+            )
     text, rest = Text([]), iter(lines[start:])
     for line in rest:
         if next_fence("", line.text):
@@ -212,16 +223,15 @@ def read(path: Path) -> Document:
 
 
 def _lines(path: Path) -> list[Line]:
-    data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        texts = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        number = data[: error.start].count(b"\n") + 1
+        before, byte = error.object[: error.start], error.object[error.start]
+        number = before.count(b"\n") + 1
         raise PressError(
-            f"{path.name}, line {number}: the byte 0x{data[error.start]:02x} "
-            "is not UTF-8; save the file as UTF-8."
+            f"{path.name}, line {number}: the byte 0x{byte:02x} is not UTF-8; "
+            "save the file as UTF-8."
         ) from error
-    texts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [Line(path.name, n, text) for n, text in enumerate(texts, 1)]
 
 
