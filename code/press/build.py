@@ -12,6 +12,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ def build(
     """
     try:
         document = reader.read(path.resolve())
-        names, folder = _file_names(document), document.folder
+        folder = document.folder
         with tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder) as stage:
-            return _build(document, Path(stage), names, extra or {}, state)
+            return _build(document, Path(stage), extra or {}, state)
     except OSError as error:
         raise PressError(
             f"{error.filename or path.name}: {error.strerror or error}; free "
@@ -77,13 +78,9 @@ def unfilled(document: Document) -> str:
 
 
 def _build(
-    document: Document,
-    stage: Path,
-    names: dict[str, str],
-    extra: dict[str, str],
-    state: str,
+    document: Document, stage: Path, extra: dict[str, str], state: str
 ) -> list[Path]:
-    meta = _meta(document, extra)
+    names, meta = _file_names(document), _meta(document, extra)
     _check_characters(document, stage)
     executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
@@ -91,18 +88,14 @@ def _build(
         (stage / name).parent.mkdir(exist_ok=True)
         (stage / name).write_bytes(data)
     source = stage / "report.typ"
-    body = pandoc.convert("typst", spliced, meta, stage)
+    convert = partial(pandoc.convert, spliced=spliced, meta=meta, folder=stage)
     head = _settings(document) + typeset.PAGE.read_text("utf-8")
-    source.write_text(f"{head}\n{body}", "utf-8")
-    timestamp = _timestamp(document)
-    pdf, numbers = typeset.compile_pdf(source, timestamp, spliced)
+    source.write_text(f"{head}\n{convert('typst')}", "utf-8")
+    pdf, numbers = typeset.compile_pdf(source, _timestamp(document), spliced)
     (stage / names["pdf"]).write_bytes(pdf)
     (stage / "numbers.json").write_text(json.dumps(numbers), "utf-8")
     with ThreadPoolExecutor() as pool:
-        kinds = ("html", "notebook")
-        screen, text = pool.map(
-            lambda kind: pandoc.convert(kind, spliced, meta, stage), kinds
-        )
+        screen, text = pool.map(convert, ("html", "notebook"))
     (stage / names["html"]).write_text(spliced.embedded(screen), "utf-8")
     metadata = {"provenance": extra, "figures": sorted(spliced.files)}
     book = notebook.notebook(text, executed, metadata)

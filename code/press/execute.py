@@ -44,9 +44,9 @@ def write(stream, text, *, _write=OutStream.write):
     return _write(stream, text)
 OutStream.write = write
 """
-# Not in the notebook: a figure that cannot be drawn is what is wrong with it,
-# an inline string is shown as it is, not as its repr, and a chunk that ends
-# Python fails, at its line.
+# Run by IPython as it starts: a figure that cannot be drawn is what is wrong
+# with it, an inline string is shown as it is, not as its repr, and a chunk
+# that ends Python fails, at its line.
 _SETUP = """\
 import warnings as _warnings, sys as _sys
 from IPython.core import pylabtools as _tools
@@ -119,9 +119,7 @@ def execute(document: Document) -> Executed:
     Raises PressError naming the chunk and the line at the first exception.
     """
     executed, drawn = Executed(), []
-    for event in document.events:
-        if not isinstance(event, Inline):
-            continue
+    for event in [e for e in document.events if isinstance(e, Inline)]:
         try:
             ast.parse(f"(\n{event.expression}\n)", mode="eval")
         except (SyntaxError, ValueError) as error:
@@ -134,7 +132,6 @@ def execute(document: Document) -> Executed:
     # None: it is disabled where stderr is no terminal
     bar = tqdm(document.events, unit="chunk", disable=None, leave=False)
     with _kernel(document, bar) as client, ThreadPoolExecutor(1) as pool:
-        _run(client, None, _SETUP + _TERMINAL * (not bar.disable))
         for event in bar:
             if isinstance(event, Inline):
                 call = f"_press_show((\n{event.expression}\n))"
@@ -174,9 +171,11 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
     short = len(os.fsencode(tempfile.gettempdir())) < 60
     where = None if short or not os.path.isdir("/tmp") else "/tmp"
     with tempfile.TemporaryDirectory(prefix="press-", dir=where) as settings:
-        profile = Path(settings, "profile_default")
-        profile.mkdir()
-        (profile / "ipython_kernel_config.py").write_text(_IPYTHON)
+        startup = Path(settings, "profile_default", "startup")
+        startup.mkdir(parents=True)
+        setup = _SETUP + _TERMINAL * (not bar.disable)
+        (startup / "press.py").write_text(setup)
+        (startup.parent / "ipython_kernel_config.py").write_text(_IPYTHON)
         Path(settings, "matplotlibrc").write_text(_MATPLOTLIB)
         environment = {
             **os.environ,
@@ -221,7 +220,7 @@ def _killed(client: NotebookClient) -> Iterator[None]:
 
 
 def _run(
-    client: NotebookClient, event: Chunk | Inline | None, source: str
+    client: NotebookClient, event: Chunk | Inline, source: str
 ) -> NotebookNode:
     """The cell of this source, run; only those of chunks are counted."""
     cell = new_code_cell(source)
@@ -230,7 +229,6 @@ def _run(
     try:
         return client.execute_cell(cell, index, store_history=count)
     except CellExecutionError as error:
-        assert event
         trace = plain(error.traceback)
         line = re.search(r"Cell In\[\d+\],? line (\d+)", trace)
         place = event.line(int(line[1])) if line else event.place
@@ -242,7 +240,6 @@ def _run(
             f"{reason if error.evalue else f'{error.ename}.'}"
         ) from error
     except DeadKernelError as error:
-        assert event
         raise PressError(
             f"{event.place}: Python died in {event.name}; it may have run "
             "out of memory."

@@ -109,21 +109,13 @@ local function operators(tex, body)
   end))
 end
 
--- every formula as Typst, all in one call: each one alone takes a while
-local converted = {}
-local function convert(doc)
-  local formulas, blocks = {}, pandoc.Blocks {}
-  doc:walk { Math = function(x)
-    table.insert(formulas, x.text)
-    blocks:insert(pandoc.Plain { pandoc.Math('DisplayMath', mended(x.text)) })
-    blocks:insert(typst_block '//press')
-  end }
-  local out, n = pandoc.write(pandoc.Pandoc(blocks), 'typst', { wrap_text = 'none' }), 0
-  for formula in out:gmatch '(.-)//press' do
-    n = n + 1
-    local body = formula:match '^%s*%$%s*(.-)%s*%$%s*$' or ''
-    converted[formulas[n]] = operators(formulas[n], body)
-  end
+local typeset = {} -- each formula once
+local function converted(tex)
+  if typeset[tex] then return typeset[tex] end
+  local shown = pandoc.Plain { pandoc.Math('DisplayMath', mended(tex)) }
+  local out = pandoc.write(pandoc.Pandoc { shown }, 'typst', { wrap_text = 'none' })
+  typeset[tex] = operators(tex, out:match '^%s*%$%s*(.-)%s*%$%s*$' or '')
+  return typeset[tex]
 end
 
 -- what Pandoc leaves out or takes for something else inside a formula
@@ -140,7 +132,7 @@ local function formula(math, id)
     if found then fault(found, '`' .. found .. '` cannot stand inside math') end
   end
   if not TYPST then return end
-  local alt, body = quoted(math.text), converted[math.text]
+  local alt, body = quoted(math.text), converted(math.text)
   if math.mathtype == 'InlineMath' then
     return typst(opening('math', alt) .. '$' .. body .. '$]')
   end
@@ -604,7 +596,6 @@ local function whole(doc)
   bibliography = doc.meta.bibliography ~= nil
   doc = doc:walk { Inlines = equations, Table = labelled }
   doc:walk { traverse = 'topdown', Header = collect, Div = collect, Span = collect }
-  if TYPST then convert(doc) end
   local function stop(f) -- what replaces an element is not walked again
     return function(x)
       local out = f(x)

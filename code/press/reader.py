@@ -271,9 +271,7 @@ def _yaml(lines: list[Line], cut: int = 0) -> dict[str, Any]:
         raise PressError(f"{lines[index].place}: YAML: {reason}.") from error
     if value is None:
         return {}
-    if not isinstance(value, dict) or any(
-        type(key) is not str for key in value
-    ):
+    if not (isinstance(value, dict) and all(type(k) is str for k in value)):
         raise PressError(f"{lines[0].place}: expected `key: value` lines.")
     return value
 
