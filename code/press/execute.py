@@ -178,12 +178,12 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         (startup.parent / "ipython_kernel_config.py").write_text(_IPYTHON)
         Path(settings, "matplotlibrc").write_text(_MATPLOTLIB)
         environment = {
+            "SOURCE_DATE_EPOCH": "0",
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "IPYTHONDIR": settings,
             "MATPLOTLIBRC": settings,
             INSIDE: "1",
-            "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
         }
         # through files of our own, not through open ports
         manager: Any = client.create_kernel_manager()
@@ -234,10 +234,9 @@ def _run(
         place = event.line(int(line[1])) if line else event.place
         # a chunk is no file, though IPython gives it a name
         said = re.sub(r" \(\d+\.py, line \d+\)$", "", str(error.evalue))
-        reason = f"{error.ename}: {' '.join(said.split())}"
+        reason = f"{error.ename}: {said}" if said else f"{error.ename}."
         raise PressError(
-            f"{place}: {event.name} failed with "
-            f"{reason if error.evalue else f'{error.ename}.'}"
+            f"{place}: {event.name} failed with {reason}"
         ) from error
     except DeadKernelError as error:
         raise PressError(

@@ -294,6 +294,7 @@ local function theorem(x)
 end
 
 local function proof(x)
+  if x.classes[1] ~= 'proof' then return end
   local head = pandoc.Inlines { pandoc.Emph 'Proof.', Space() }
   local tail = TYPST and typst '#press-end'
     or HTML and pandoc.Span('\u{25a1}', { class = 'qed' }) or Str '\u{a0}\u{25a1}'
@@ -609,9 +610,7 @@ local function whole(doc)
     Span = stop(equation),
   }
   if TYPST then
-    doc.blocks = doc.blocks:walk { Div = function(x)
-      if x.classes[1] == 'proof' then return proof(x) end
-    end }
+    doc.blocks = doc.blocks:walk { Div = proof }
     doc.blocks = doc.blocks:walk {
       traverse = 'topdown',
       Blocks = kept,
