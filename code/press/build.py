@@ -135,7 +135,8 @@ def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
 def _settings(document: Document) -> str:
     """The document's `press` key as the line that page.typ asks for."""
     given = document.meta["press"]
-    chapter = json.dumps(given.get("chapter-name", "Chapter"))
+    name = given.get("chapter-name", "Chapter")
+    chapter = json.dumps(name, ensure_ascii=False)
     letters = json.dumps(given.get("sections") == "letters")
     first = given.get("first-chapter", 1)
     pairs = f"chapter: {chapter}, first: {first}, letters: {letters}"
