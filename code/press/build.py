@@ -66,10 +66,9 @@ def clear(folder: Path) -> None:
 
 def unfilled(document: Document) -> str:
     """The fields that still hold a placeholder, or ""."""
-    listed = document.meta["press"].get("placeholders") or []
-    blank = {str(text) for text in listed}
-    keys = [k for k, v in document.meta.items() if str(v) in blank]
-    keys = [k for k in keys if k != "output-file"]
+    blank = [str(x) for x in document.meta["press"].get("placeholders") or []]
+    filled = {k: v for k, v in document.meta.items() if k != "output-file"}
+    keys = [k for k, v in filled.items() if str(v) in blank]
     if not keys:
         return ""
     place = reader.place_of(keys[0], document.lines)
