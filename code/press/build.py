@@ -112,12 +112,9 @@ def _check_characters(document: Document, stage: Path) -> None:
     shown = [x.text for x in document.lines if x not in hidden]
     words = [w for text in shown for w in text.split() if not w.isascii()]
     page = stage / "words.typ"
-    texts = "".join(f"{json.dumps(w, ensure_ascii=False)}, " for w in words)
-    page.write_text(
-        '#set document(title: "words")\n#metadata(())<press-numbers>\n'
-        f"#for word in ({texts}) {{ text(word) + parbreak() }}\n",
-        "utf-8",
-    )
+    head = '#set document(title: "words")\n#metadata(())<press-numbers>\n'
+    texts = [f"#{json.dumps(word, ensure_ascii=False)}\n\n" for word in words]
+    page.write_text("".join([head, *texts]), "utf-8")
     typeset.compile_pdf(page, 0, splice.Spliced(document))
 
 

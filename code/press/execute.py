@@ -154,7 +154,7 @@ def execute(document: Document) -> Executed:
 
 @contextmanager
 def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
-    folder = document.folder.resolve()
+    folder, own = document.folder, Path(__file__).parents[1]
     client = _Client(
         new_notebook(),
         timeout=None,
@@ -164,8 +164,7 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         resources={"metadata": {"path": str(folder)}},
     )
     client.bar = bar
-    given, own = os.environ.get("PYTHONPATH"), Path(__file__).parents[1]
-    paths = [str(folder / "code"), str(folder), given, str(own.resolve())]
+    paths = [folder / "code", folder, os.environ.get("PYTHONPATH"), own]
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's own kernel
     # a socket's path may have 107 bytes
     short = len(os.fsencode(tempfile.gettempdir())) < 60
@@ -180,7 +179,7 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         environment = {
             "SOURCE_DATE_EPOCH": "0",
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONPATH": os.pathsep.join(str(x) for x in paths if x),
             "IPYTHONDIR": settings,
             "MATPLOTLIBRC": settings,
             INSIDE: "1",

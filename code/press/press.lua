@@ -125,13 +125,13 @@ local TRAPS = {
   '\\begin{equation%*?}',
 }
 
--- for Typst a call with the TeX as the alt text, and the label if it has one
+-- for Typst, which is always first, a call with the TeX as the alt text, and
+-- the label if it has one
 local function formula(math, id)
   for _, trap in ipairs(TRAPS) do
     local found = math.text:match(trap)
     if found then fault(found, '`' .. found .. '` cannot stand inside math') end
   end
-  if not TYPST then return end
   local alt, body = quoted(math.text), converted(math.text)
   if math.mathtype == 'InlineMath' then
     return typst(opening('math', alt) .. '$' .. body .. '$]')
@@ -164,9 +164,8 @@ end
 local function equation(span)
   if not span.classes:includes 'equation' then return end
   local math, number = span.content[1], target(span.identifier).number
-  local typeset = formula(math, span.identifier)
   if TYPST then
-    return typeset
+    return formula(math, span.identifier)
   elseif HTML then
     span.content:insert(pandoc.Span({ Str('(' .. number .. ')') }, { class = 'number' }))
     return span
@@ -207,7 +206,7 @@ end
 
 local function link(x)
   local id = x.target:match '^#(.*)$'
-  if not id or x.classes:includes 'ref' then return end
+  if not id then return end
   target(id, x.target)
   if JUPYTER then return x.content end
 end
@@ -384,15 +383,13 @@ local function plain_table(x)
 end
 
 local function captioned_table(x)
-  local words, id, inside, lines = caption(x), x.identifier, nil, 0
-  x.content:walk { Table = function(t)
-    inside = t
-    _, lines = fitted(t)
-  end }
+  local words, id, inside = caption(x), x.identifier, nil
+  x.content:walk { Table = function(t) inside = t end }
   if not (inside and words) then
     fault('#' .. id, '`' .. id .. '` must print one table')
   end
   if TYPST then
+    local _, lines = fitted(inside)
     local call = opening('table', quoted(id), tostring(lines > 42))
     x.content:insert(1, pandoc.Para(between(call, words, '][')))
     x.content:insert(typst_block ']')
@@ -597,18 +594,11 @@ local function whole(doc)
   bibliography = doc.meta.bibliography ~= nil
   doc = doc:walk { Inlines = equations, Table = labelled }
   doc:walk { traverse = 'topdown', Header = collect, Div = collect, Span = collect }
-  local function stop(f) -- what replaces an element is not walked again
-    return function(x)
-      local out = f(x)
-      if out ~= nil then return out, false end
-    end
-  end
   doc.blocks = doc.blocks:walk {
-    traverse = 'topdown',
-    Cite = stop(cite), Link = stop(link), Math = stop(formula),
-    Image = image, Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,
-    Span = stop(equation),
+    Image = image, Note = note, RawBlock = raw, RawInline = raw, Str = check_text,
+    Span = equation,
   }
+  doc.blocks = doc.blocks:walk { Cite = cite, Link = link, Math = TYPST and formula or nil }
   if TYPST then
     doc.blocks = doc.blocks:walk { Div = proof }
     doc.blocks = doc.blocks:walk {
