@@ -66,10 +66,8 @@ def _press_draw(figure, *, _draw=_tools.print_figure, **options):
 _tools.print_figure = _press_draw
 def _press_show(value):
     from IPython.display import display
-    if isinstance(value, str):
-        display({"text/plain": value}, raw=True)
-    else:
-        display(value)
+    raw = isinstance(value, str)
+    display({"text/plain": value} if raw else value, raw=raw)
 """
 _TERMINAL = "_sys.stderr.isatty = lambda: True\n"
 _ANSI = re.compile(

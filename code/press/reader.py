@@ -132,14 +132,14 @@ class Text:
     is_code: bool = False
 
     def spans(self, replace: Any) -> str:
-        """The text, `replace(inline)` in place of each inline expression."""
+        """The text; each inline expression becomes `replace(inline) or ""`."""
         text = "\n".join(line.text for line in self.lines)
 
         def span(found: re.Match[str]) -> str:
             if found[1] != "`" or not re.match(r"\{python\}\s", found[2]):
                 return found[0]
             line = self.lines[text.count("\n", 0, found.start())]
-            value = replace(Inline(found[2][8:].strip(), line.place))
+            value = replace(Inline(found[2][8:].strip(), line.place)) or ""
             if line.text.lstrip().startswith("|"):
                 value = value.replace("<br>", " ")
             return value + "\n" * found[0].count("\n")
@@ -173,16 +173,11 @@ class Document:
     def events(self) -> list[Chunk | Inline]:
         """All that is run, in its order."""
         out: list[Chunk | Inline] = []
-
-        def note(inline: Inline) -> str:
-            out.append(inline)
-            return ""
-
         for part in self.parts:
             if isinstance(part, Chunk):
                 out.append(part)
             else:
-                part.spans(note)
+                part.spans(out.append)
         return out
 
 
