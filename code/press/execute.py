@@ -132,12 +132,11 @@ def execute(document: Document) -> Executed:
     with _kernel(document, bar) as client, ThreadPoolExecutor(1) as pool:
         for event in bar:
             if isinstance(event, Inline):
-                call = f"_press_show((\n{event.expression}\n))"
-                cell = _run(client, event, call)
+                cell = _run(client, event)
                 executed.values.append(cell.outputs[-1]["data"])
                 continue
             bar.set_postfix_str(event.label)
-            cell = _run(client, event, event.source)
+            cell = _run(client, event)
             executed.cells.append(cell)
             for output in cell.outputs:
                 if output["output_type"] == "stream":
@@ -216,11 +215,9 @@ def _killed(client: NotebookClient) -> Iterator[None]:
         raise
 
 
-def _run(
-    client: NotebookClient, event: Chunk | Inline, source: str
-) -> NotebookNode:
-    """The cell of this source, run; only those of chunks are counted."""
-    cell = new_code_cell(source)
+def _run(client: NotebookClient, event: Chunk | Inline) -> NotebookNode:
+    """The cell of the event, run; only those of chunks are counted."""
+    cell = new_code_cell(event.source)
     client.nb.cells.append(cell)
     index, count = len(client.nb.cells) - 1, isinstance(event, Chunk)
     try:

@@ -74,6 +74,10 @@ class Inline(NamedTuple):
     def name(self) -> str:
         return f"`{self.expression}`"
 
+    @property
+    def source(self) -> str:
+        return f"_press_show((\n{self.expression}\n))"  # see execute.py
+
     def line(self, _number: int) -> str:
         return self.place
 
