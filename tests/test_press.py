@@ -71,7 +71,7 @@ Values: `{python} hidden + 2`, `{python} Markdown("**bold**")`,
 `` `{python} not_run` ``. See @sec-proof on page \pageref{sec-proof}; the
 source is @kingma and [@kingma]. A footnote.[^n] <!-- a comment -->
 
-[^n]: The footnote's *text*.
+[^n]: The footnote's *text*. It names @sec-proofs.
 
 | question | page |
 |:---------|-----:|

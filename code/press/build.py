@@ -122,7 +122,7 @@ def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
     """What Pandoc and the filter are told beside the text."""
     own = {k: v for k, v in document.meta.items() if not isinstance(v, dict)}
     return {
-        **{k: v for k, v in own.items() if v not in (None, "", [])},
+        **{k: v for k, v in own.items() if v not in (None, "")},
         "press-cells": len(document.chunks),
         "press-keywords": [f"{key}: {extra[key]}" for key in extra],
     }

@@ -591,7 +591,7 @@ local function whole(doc)
   local file = not TYPST and io.open 'numbers.json'
   local rows = file and pandoc.json.decode(file:read 'a', false) or {}
   for _, row in ipairs(rows) do numbers[row.id] = row end
-  bibliography = doc.meta.bibliography ~= nil
+  bibliography = #each(doc.meta.bibliography) > 0
   doc = doc:walk { Inlines = equations, Table = labelled }
   doc:walk { traverse = 'topdown', Header = collect, Div = collect, Span = collect }
   doc.blocks = doc.blocks:walk {
