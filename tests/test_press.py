@@ -71,7 +71,7 @@ Values: `{python} hidden + 2`, `{python} Markdown("**bold**")`,
 `` `{python} not_run` ``. See @sec-proof on page \pageref{sec-proof}; the
 source is @kingma and [@kingma]. A footnote.[^n] <!-- a comment -->
 
-[^n]: The footnote's *text*.
+[^n]: The footnote's *text*. It names @sec-proofs.
 
 | question | page |
 |:---------|-----:|
@@ -751,11 +751,13 @@ def test_any_name_of_the_document_and_its_folder_serves(tmp_path):
     folder.mkdir()
     document = folder / "a\"b'c&<d>.qmd"
     (folder / "x--y.bib").write_text(BIBLIOGRAPHY)
-    head = "---\ntitle:\nbibliography: x--y.bib\n---\n"
-    document.write_text(f"{head}\nBy @kingma.\n\n" + chunk("print(6 * 7)\n"))
+    head = "title:\nbibliography: x--y.bib\npress: {chapter-name: Übung}\n"
+    text = f"---\n{head}---\n\n# A\n\nBy @kingma.\n\n"
+    document.write_text(text + chunk("print(6 * 7)\n"), "utf-8")
     build.build(document)
     (page,) = PdfReader(document.with_suffix(".pdf")).pages
     assert "42" in page.extract_text()
+    assert "Übung 1" in page.extract_text()
 
 
 def test_the_notebook_as_the_document_is_refused_at_once(tmp_path, capsys):

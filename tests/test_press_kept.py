@@ -35,7 +35,7 @@ def given(tmp_path, monkeypatch):
 
 def test_a_change_of_prose_runs_nothing(given):
     first, _ = given()
-    again, runs = given(TEXT.replace("Prose", "Other prose"))
+    again, runs = given(TEXT.replace("Prose", "Other\n\nprose"))
     assert (again, runs) == (first, 1)
 
 

@@ -32,8 +32,6 @@ QUESTIONS = (
     Question("4(a)", "fig-torus-reconstruction"),
     Question("4(b)", "fig-torus-plain", ("def interpolate(",)),
     Question(  # optional in the problem set, answered here
-        "4(c)",
-        "fig-torus-ideal fig-torus-both",
-        ("class FlatTorus(",),
+        "4(c)", "fig-torus-ideal fig-torus-both", ("class FlatTorus(",)
     ),
 )

@@ -27,13 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
             return _run(_parser().parse_args(arguments))
         finally:
             print(end="", flush=True)
-    except OSError as error:  # standard output takes no more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, PressError) as error:
+        if isinstance(error, OSError):  # standard output takes no more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             print(f"press: {error}", file=sys.stderr)
-        return 2
-    except PressError as error:
-        print(f"press: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         start = "\n" if sys.stderr.isatty() else ""  # after the ^C

@@ -12,6 +12,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,6 @@ from press.errors import PressError
 from press.reader import Document
 
 _STAGE = ".press-"
-_SHOWN = (
-    "title",
-    "subtitle",
-    "author",
-    "date",
-    "lang",
-    "link-citations",
-    "kerberos",
-    "collaborators",
-    "sources",
-    "bibliography",
-)
 
 
 def build(
@@ -47,9 +36,9 @@ def build(
     """
     try:
         document = reader.read(path.resolve())
-        names, folder = _file_names(document), document.folder
+        folder = document.folder
         with tempfile.TemporaryDirectory(prefix=_STAGE, dir=folder) as stage:
-            return _build(document, Path(stage), names, extra or {}, state)
+            return _build(document, Path(stage), extra or {}, state)
     except OSError as error:
         raise PressError(
             f"{error.filename or path.name}: {error.strerror or error}; free "
@@ -77,9 +66,9 @@ def clear(folder: Path) -> None:
 
 def unfilled(document: Document) -> str:
     """The fields that still hold a placeholder, or ""."""
-    listed = document.meta["press"].get("placeholders") or []
-    blank = {str(text) for text in listed}
-    keys = [k for k in _SHOWN if str(document.meta.get(k)) in blank]
+    blank = [str(x) for x in document.meta["press"].get("placeholders") or []]
+    filled = {k: v for k, v in document.meta.items() if k != "output-file"}
+    keys = [k for k, v in filled.items() if str(v) in blank]
     if not keys:
         return ""
     place = reader.place_of(keys[0], document.lines)
@@ -88,13 +77,9 @@ def unfilled(document: Document) -> str:
 
 
 def _build(
-    document: Document,
-    stage: Path,
-    names: dict[str, str],
-    extra: dict[str, str],
-    state: str,
+    document: Document, stage: Path, extra: dict[str, str], state: str
 ) -> list[Path]:
-    meta = _meta(document, extra)
+    names, meta = _file_names(document), _meta(document, extra)
     _check_characters(document, stage)
     executed = kept.executed(document, state, extra, stage)
     spliced = splice.splice(document, executed)
@@ -102,19 +87,14 @@ def _build(
         (stage / name).parent.mkdir(exist_ok=True)
         (stage / name).write_bytes(data)
     source = stage / "report.typ"
-    body = pandoc.convert("typst", spliced, meta, stage)
+    convert = partial(pandoc.convert, spliced=spliced, meta=meta, folder=stage)
     head = _settings(document) + typeset.PAGE.read_text("utf-8")
-    source.write_text(f"{head}\n{body}", "utf-8")
-    timestamp = _timestamp(document)
-    pdf, numbers = typeset.compile_pdf(source, timestamp, spliced)
+    source.write_text(f"{head}\n{convert('typst')}", "utf-8")
+    pdf, numbers = typeset.compile_pdf(source, _timestamp(document), spliced)
     (stage / names["pdf"]).write_bytes(pdf)
     (stage / "numbers.json").write_text(json.dumps(numbers), "utf-8")
-    meta["press-numbers"] = "numbers.json"
     with ThreadPoolExecutor() as pool:
-        kinds = ("html", "notebook")
-        screen, text = pool.map(
-            lambda kind: pandoc.convert(kind, spliced, meta, stage), kinds
-        )
+        screen, text = pool.map(convert, ("html", "notebook"))
     (stage / names["html"]).write_text(spliced.embedded(screen), "utf-8")
     metadata = {"provenance": extra, "figures": sorted(spliced.files)}
     book = notebook.notebook(text, executed, metadata)
@@ -132,41 +112,27 @@ def _check_characters(document: Document, stage: Path) -> None:
     shown = [x.text for x in document.lines if x not in hidden]
     words = [w for text in shown for w in text.split() if not w.isascii()]
     page = stage / "words.typ"
-    texts = "".join(f"{json.dumps(w, ensure_ascii=False)}, " for w in words)
-    page.write_text(
-        '#set document(title: "words")\n#metadata(())<press-numbers>\n'
-        f"#for word in ({texts}) {{ text(word) + parbreak() }}\n",
-        "utf-8",
-    )
+    head = '#set document(title: "words")\n#metadata(())<press-numbers>\n'
+    texts = [f"#{json.dumps(word, ensure_ascii=False)}\n\n" for word in words]
+    page.write_text("".join([head, *texts]), "utf-8")
     typeset.compile_pdf(page, 0, splice.Spliced(document))
 
 
 def _meta(document: Document, extra: dict[str, str]) -> dict[str, Any]:
-    """What Pandoc and the filter are told beside the text.
-
-    Raises PressError if a bibliography is missing.
-    """
-    shown = ((key, document.meta.get(key)) for key in _SHOWN)
-    meta = {key: value for key, value in shown if value not in (None, "")}
-    files = document.meta.get("bibliography") or []
-    files = files if isinstance(files, list) else [files]
-    for name in files:
-        if not (document.folder / name).is_file():
-            place = reader.place_of(name, document.lines)
-            raise PressError(
-                f"{place}: the bibliography `{name}` does not exist."
-            )
-    if files:
-        meta["bibliography"] = [str(document.folder / name) for name in files]
-    meta["press-cells"] = len(document.chunks)
-    meta["press-keywords"] = [f"{key}: {extra[key]}" for key in extra]
-    return meta
+    """What Pandoc and the filter are told beside the text."""
+    own = {k: v for k, v in document.meta.items() if not isinstance(v, dict)}
+    return {
+        **{k: v for k, v in own.items() if v not in (None, "")},
+        "press-cells": len(document.chunks),
+        "press-keywords": [f"{key}: {extra[key]}" for key in extra],
+    }
 
 
 def _settings(document: Document) -> str:
     """The document's `press` key as the line that page.typ asks for."""
     given = document.meta["press"]
-    chapter = json.dumps(given.get("chapter-name", "Chapter"))
+    name = given.get("chapter-name", "Chapter")
+    chapter = json.dumps(name, ensure_ascii=False)
     letters = json.dumps(given.get("sections") == "letters")
     first = given.get("first-chapter", 1)
     pairs = f"chapter: {chapter}, first: {first}, letters: {letters}"

@@ -44,9 +44,9 @@ def write(stream, text, *, _write=OutStream.write):
     return _write(stream, text)
 OutStream.write = write
 """
-# Not in the notebook: a figure that cannot be drawn is what is wrong with it,
-# an inline string is shown as it is, not as its repr, and a chunk that ends
-# Python fails, at its line.
+# Run by IPython as it starts: a figure that cannot be drawn is what is wrong
+# with it, an inline string is shown as it is, not as its repr, and a chunk
+# that ends Python fails, at its line.
 _SETUP = """\
 import warnings as _warnings, sys as _sys
 from IPython.core import pylabtools as _tools
@@ -66,10 +66,8 @@ def _press_draw(figure, *, _draw=_tools.print_figure, **options):
 _tools.print_figure = _press_draw
 def _press_show(value):
     from IPython.display import display
-    if isinstance(value, str):
-        display({"text/plain": value}, raw=True)
-    else:
-        display(value)
+    raw = isinstance(value, str)
+    display({"text/plain": value} if raw else value, raw=raw)
 """
 _TERMINAL = "_sys.stderr.isatty = lambda: True\n"
 _ANSI = re.compile(
@@ -119,9 +117,7 @@ def execute(document: Document) -> Executed:
     Raises PressError naming the chunk and the line at the first exception.
     """
     executed, drawn = Executed(), []
-    for event in document.events:
-        if not isinstance(event, Inline):
-            continue
+    for event in [e for e in document.events if isinstance(e, Inline)]:
         try:
             ast.parse(f"(\n{event.expression}\n)", mode="eval")
         except (SyntaxError, ValueError) as error:
@@ -134,15 +130,13 @@ def execute(document: Document) -> Executed:
     # None: it is disabled where stderr is no terminal
     bar = tqdm(document.events, unit="chunk", disable=None, leave=False)
     with _kernel(document, bar) as client, ThreadPoolExecutor(1) as pool:
-        _run(client, None, _SETUP + _TERMINAL * (not bar.disable))
         for event in bar:
             if isinstance(event, Inline):
-                call = f"_press_show((\n{event.expression}\n))"
-                cell = _run(client, event, call)
+                cell = _run(client, event)
                 executed.values.append(cell.outputs[-1]["data"])
                 continue
             bar.set_postfix_str(event.label)
-            cell = _run(client, event, event.source)
+            cell = _run(client, event)
             executed.cells.append(cell)
             for output in cell.outputs:
                 if output["output_type"] == "stream":
@@ -157,7 +151,7 @@ def execute(document: Document) -> Executed:
 
 @contextmanager
 def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
-    folder = document.folder.resolve()
+    folder, own = document.folder, Path(__file__).parents[1]
     client = _Client(
         new_notebook(),
         timeout=None,
@@ -167,24 +161,25 @@ def _kernel(document: Document, bar: Any) -> Iterator[NotebookClient]:
         resources={"metadata": {"path": str(folder)}},
     )
     client.bar = bar
-    given, own = os.environ.get("PYTHONPATH"), Path(__file__).parents[1]
-    paths = [str(folder / "code"), str(folder), given, str(own.resolve())]
+    paths = [folder / "code", folder, os.environ.get("PYTHONPATH"), own]
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's own kernel
     # a socket's path may have 107 bytes
     short = len(os.fsencode(tempfile.gettempdir())) < 60
     where = None if short or not os.path.isdir("/tmp") else "/tmp"
     with tempfile.TemporaryDirectory(prefix="press-", dir=where) as settings:
-        profile = Path(settings, "profile_default")
-        profile.mkdir()
-        (profile / "ipython_kernel_config.py").write_text(_IPYTHON)
+        startup = Path(settings, "profile_default", "startup")
+        startup.mkdir(parents=True)
+        setup = _SETUP + _TERMINAL * (not bar.disable)
+        (startup / "press.py").write_text(setup)
+        (startup.parent / "ipython_kernel_config.py").write_text(_IPYTHON)
         Path(settings, "matplotlibrc").write_text(_MATPLOTLIB)
         environment = {
+            "SOURCE_DATE_EPOCH": "0",
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONPATH": os.pathsep.join(str(x) for x in paths if x),
             "IPYTHONDIR": settings,
             "MATPLOTLIBRC": settings,
             INSIDE: "1",
-            "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"),
         }
         # through files of our own, not through open ports
         manager: Any = client.create_kernel_manager()
@@ -220,29 +215,24 @@ def _killed(client: NotebookClient) -> Iterator[None]:
         raise
 
 
-def _run(
-    client: NotebookClient, event: Chunk | Inline | None, source: str
-) -> NotebookNode:
-    """The cell of this source, run; only those of chunks are counted."""
-    cell = new_code_cell(source)
+def _run(client: NotebookClient, event: Chunk | Inline) -> NotebookNode:
+    """The cell of the event, run; only those of chunks are counted."""
+    cell = new_code_cell(event.source)
     client.nb.cells.append(cell)
     index, count = len(client.nb.cells) - 1, isinstance(event, Chunk)
     try:
         return client.execute_cell(cell, index, store_history=count)
     except CellExecutionError as error:
-        assert event
         trace = plain(error.traceback)
         line = re.search(r"Cell In\[\d+\],? line (\d+)", trace)
         place = event.line(int(line[1])) if line else event.place
         # a chunk is no file, though IPython gives it a name
         said = re.sub(r" \(\d+\.py, line \d+\)$", "", str(error.evalue))
-        reason = f"{error.ename}: {' '.join(said.split())}"
+        reason = f"{error.ename}: {said}" if said else f"{error.ename}."
         raise PressError(
-            f"{place}: {event.name} failed with "
-            f"{reason if error.evalue else f'{error.ename}.'}"
+            f"{place}: {event.name} failed with {reason}"
         ) from error
     except DeadKernelError as error:
-        assert event
         raise PressError(
             f"{event.place}: Python died in {event.name}; it may have run "
             "out of memory."

@@ -15,7 +15,7 @@ import nbformat
 
 from press import execute
 from press.figures import Picture
-from press.reader import Chunk, Document
+from press.reader import Document
 
 NAME = ".press.kept"
 
@@ -32,8 +32,7 @@ def executed(
     if not state:
         return execute.execute(document)
     path = document.folder / NAME
-    codes = [e.source if isinstance(e, Chunk) else e for e in document.events]
-    key = json.dumps([state, codes])
+    key = json.dumps([state, [event.source for event in document.events]])
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
     digest, _, text = text.partition("\n")
     if digest == _digest(key, text):

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,7 +26,14 @@ def held(folder: Path) -> Iterator[Path]:
     lock = FileLock(path)
     try:
         try:
-            _acquire(lock, path)
+            with suppress(Timeout):
+                lock.acquire(timeout=0.2)
+            if not lock.is_locked:
+                owner = path.read_text("ascii", "replace").strip() or "?"
+                message = f"press: waiting for process {owner}, at work in"
+                print(message, folder, file=sys.stderr, flush=True)
+                lock.acquire()
+            path.write_text(f"{os.getpid()}\n", "ascii")
         except OSError as error:
             raise PressError(
                 f"{folder}: no permission or no space to write here "
@@ -39,14 +46,3 @@ def held(folder: Path) -> Iterator[Path]:
         if lock.is_locked:
             path.unlink(missing_ok=True)
         lock.release()
-
-
-def _acquire(lock: FileLock, path: Path) -> None:
-    try:
-        lock.acquire(timeout=0.2)
-    except Timeout:
-        owner = path.read_text("ascii", "replace").strip() or "?"
-        message = f"press: waiting for process {owner}, at work in"
-        print(message, path.parent, file=sys.stderr, flush=True)
-        lock.acquire()
-    path.write_text(f"{os.getpid()}\n", "ascii")

@@ -14,14 +14,8 @@ from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from press.execute import Executed
 
 _MARK = re.compile(r"^<!--press-(cell|output|text) (\d+)-->$", re.MULTILINE)
-_METADATA = {
-    "kernelspec": {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    },
-    "language_info": {"name": "python"},
-}
+_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+_METADATA = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
 
 
 def notebook(

@@ -39,14 +39,13 @@ def convert(
 
     Raises PressError, with the line, at any warning of Pandoc or the filter.
     """
-    # paths stand outside the front matter, which is Markdown: `--`, `"`, `*`
-    files = meta.get("bibliography", [])
+    # these override the front matter, which is Markdown: `--`, `"`, `*`
+    document = spliced.document
+    files = [document.folder / name for name in document.bibliography]
     cite = ["--citeproc"] * bool(files)
-    cite += [f"--bibliography={name}" for name in files]
-    words = {k: v for k, v in meta.items() if k != "bibliography"}
-    head = (
-        f"---\n{json.dumps(words, ensure_ascii=False, default=str)}\n---\n\n"
-    )
+    cite += [f"--bibliography={file}" for file in files]
+    data = json.dumps(meta, ensure_ascii=False, default=str)
+    head = f"---\n{data}\n---\n\n"
     done = subprocess.run(
         [pypandoc.get_pandoc_path(), *_COMMON, *_TO[kind], *cite],
         input=head + "".join(f"{line.text}\n" for line in spliced.lines),

@@ -2,7 +2,7 @@
 -- for the Markdown that Jupyter shows.
 --
 -- On the page Typst numbers and refers; the other two are given what it found
--- (`press-numbers`: name, number and page of each label). Quarto has filters
+-- (numbers.json: name, number and page of each label). Quarto has filters
 -- of its own for all that: under Quarto only what they leave out is done.
 
 local TYPST = FORMAT:match 'typst' ~= nil
@@ -109,21 +109,13 @@ local function operators(tex, body)
   end))
 end
 
--- every formula as Typst, all in one call: each one alone takes a while
-local converted = {}
-local function convert(doc)
-  local formulas, blocks = {}, pandoc.Blocks {}
-  doc:walk { Math = function(x)
-    table.insert(formulas, x.text)
-    blocks:insert(pandoc.Plain { pandoc.Math('DisplayMath', mended(x.text)) })
-    blocks:insert(typst_block '//press')
-  end }
-  local out, n = pandoc.write(pandoc.Pandoc(blocks), 'typst', { wrap_text = 'none' }), 0
-  for formula in out:gmatch '(.-)//press' do
-    n = n + 1
-    local body = formula:match '^%s*%$%s*(.-)%s*%$%s*$' or ''
-    converted[formulas[n]] = operators(formulas[n], body)
-  end
+local typeset = {} -- each formula once
+local function converted(tex)
+  if typeset[tex] then return typeset[tex] end
+  local shown = pandoc.Plain { pandoc.Math('DisplayMath', mended(tex)) }
+  local out = pandoc.write(pandoc.Pandoc { shown }, 'typst', { wrap_text = 'none' })
+  typeset[tex] = operators(tex, out:match '^%s*%$%s*(.-)%s*%$%s*$' or '')
+  return typeset[tex]
 end
 
 -- what Pandoc leaves out or takes for something else inside a formula
@@ -133,14 +125,14 @@ local TRAPS = {
   '\\begin{equation%*?}',
 }
 
--- for Typst a call with the TeX as the alt text, and the label if it has one
+-- for Typst, which is always first, a call with the TeX as the alt text, and
+-- the label if it has one
 local function formula(math, id)
   for _, trap in ipairs(TRAPS) do
     local found = math.text:match(trap)
     if found then fault(found, '`' .. found .. '` cannot stand inside math') end
   end
-  if not TYPST then return end
-  local alt, body = quoted(math.text), converted[math.text]
+  local alt, body = quoted(math.text), converted(math.text)
   if math.mathtype == 'InlineMath' then
     return typst(opening('math', alt) .. '$' .. body .. '$]')
   end
@@ -172,9 +164,8 @@ end
 local function equation(span)
   if not span.classes:includes 'equation' then return end
   local math, number = span.content[1], target(span.identifier).number
-  local typeset = formula(math, span.identifier)
   if TYPST then
-    return typeset
+    return formula(math, span.identifier)
   elseif HTML then
     span.content:insert(pandoc.Span({ Str('(' .. number .. ')') }, { class = 'number' }))
     return span
@@ -215,7 +206,7 @@ end
 
 local function link(x)
   local id = x.target:match '^#(.*)$'
-  if not id or x.classes:includes 'ref' then return end
+  if not id then return end
   target(id, x.target)
   if JUPYTER then return x.content end
 end
@@ -302,6 +293,7 @@ local function theorem(x)
 end
 
 local function proof(x)
+  if x.classes[1] ~= 'proof' then return end
   local head = pandoc.Inlines { pandoc.Emph 'Proof.', Space() }
   local tail = TYPST and typst '#press-end'
     or HTML and pandoc.Span('\u{25a1}', { class = 'qed' }) or Str '\u{a0}\u{25a1}'
@@ -391,15 +383,13 @@ local function plain_table(x)
 end
 
 local function captioned_table(x)
-  local words, id, inside, lines = caption(x), x.identifier, nil, 0
-  x.content:walk { Table = function(t)
-    inside = t
-    _, lines = fitted(t)
-  end }
+  local words, id, inside = caption(x), x.identifier, nil
+  x.content:walk { Table = function(t) inside = t end }
   if not (inside and words) then
     fault('#' .. id, '`' .. id .. '` must print one table')
   end
   if TYPST then
+    local _, lines = fitted(inside)
     local call = opening('table', quoted(id), tostring(lines > 42))
     x.content:insert(1, pandoc.Para(between(call, words, '][')))
     x.content:insert(typst_block ']')
@@ -598,31 +588,19 @@ local function heading(meta)
 end
 
 local function whole(doc)
-  local path = doc.meta['press-numbers']
-  if path then
-    local rows = io.open(stringify(path)):read 'a'
-    for _, row in ipairs(pandoc.json.decode(rows, false)) do numbers[row.id] = row end
-  end
-  bibliography = doc.meta.bibliography ~= nil
+  local file = not TYPST and io.open 'numbers.json'
+  local rows = file and pandoc.json.decode(file:read 'a', false) or {}
+  for _, row in ipairs(rows) do numbers[row.id] = row end
+  bibliography = #each(doc.meta.bibliography) > 0
   doc = doc:walk { Inlines = equations, Table = labelled }
   doc:walk { traverse = 'topdown', Header = collect, Div = collect, Span = collect }
-  if TYPST then convert(doc) end
-  local function stop(f) -- what replaces an element is not walked again
-    return function(x)
-      local out = f(x)
-      if out ~= nil then return out, false end
-    end
-  end
   doc.blocks = doc.blocks:walk {
-    traverse = 'topdown',
-    Cite = stop(cite), Link = stop(link), Math = stop(formula),
-    Image = image, Note = note, RawBlock = stop(raw), RawInline = stop(raw), Str = check_text,
-    Span = stop(equation),
+    Image = image, Note = note, RawBlock = raw, RawInline = raw, Str = check_text,
+    Span = equation,
   }
+  doc.blocks = doc.blocks:walk { Cite = cite, Link = link, Math = TYPST and formula or nil }
   if TYPST then
-    doc.blocks = doc.blocks:walk { Div = function(x)
-      if x.classes[1] == 'proof' then return proof(x) end
-    end }
+    doc.blocks = doc.blocks:walk { Div = proof }
     doc.blocks = doc.blocks:walk {
       traverse = 'topdown',
       Blocks = kept,

@@ -74,6 +74,10 @@ class Inline(NamedTuple):
     def name(self) -> str:
         return f"`{self.expression}`"
 
+    @property
+    def source(self) -> str:
+        return f"_press_show((\n{self.expression}\n))"  # see execute.py
+
     def line(self, _number: int) -> str:
         return self.place
 
@@ -132,14 +136,14 @@ class Text:
     is_code: bool = False
 
     def spans(self, replace: Any) -> str:
-        """The text, `replace(inline)` in place of each inline expression."""
+        """The text; each inline expression becomes `replace(inline) or ""`."""
         text = "\n".join(line.text for line in self.lines)
 
         def span(found: re.Match[str]) -> str:
             if found[1] != "`" or not re.match(r"\{python\}\s", found[2]):
                 return found[0]
             line = self.lines[text.count("\n", 0, found.start())]
-            value = replace(Inline(found[2][8:].strip(), line.place))
+            value = replace(Inline(found[2][8:].strip(), line.place)) or ""
             if line.text.lstrip().startswith("|"):
                 value = value.replace("<br>", " ")
             return value + "\n" * found[0].count("\n")
@@ -161,6 +165,11 @@ class Document:
         return self.path.parent
 
     @property
+    def bibliography(self) -> list[str]:
+        given = self.meta.get("bibliography") or []
+        return given if isinstance(given, list) else [given]
+
+    @property
     def chunks(self) -> list[Chunk]:
         return [part for part in self.parts if isinstance(part, Chunk)]
 
@@ -168,16 +177,11 @@ class Document:
     def events(self) -> list[Chunk | Inline]:
         """All that is run, in its order."""
         out: list[Chunk | Inline] = []
-
-        def note(inline: Inline) -> str:
-            out.append(inline)
-            return ""
-
         for part in self.parts:
             if isinstance(part, Chunk):
                 out.append(part)
             else:
-                part.spans(note)
+                part.spans(out.append)
         return out
 
 
@@ -200,6 +204,12 @@ def read(path: Path) -> Document:
     for key in parts:
         meta[key] = {**(shared.get(key) or {}), **(own.get(key) or {})}
     document = Document(path, meta, lines)
+    for name in document.bibliography:
+        if not (document.folder / name).is_file():
+            raise PressError(
+                f"{place_of(name, lines)}: the bibliography `{name}` does not "
+                "exist."
+            )
     text, rest = Text([]), iter(lines[start:])
     for line in rest:
         if next_fence("", line.text):
@@ -212,16 +222,15 @@ def read(path: Path) -> Document:
 
 
 def _lines(path: Path) -> list[Line]:
-    data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        texts = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        number = data[: error.start].count(b"\n") + 1
+        before, byte = error.object[: error.start], error.object[error.start]
+        number = before.count(b"\n") + 1
         raise PressError(
-            f"{path.name}, line {number}: the byte 0x{data[error.start]:02x} "
-            "is not UTF-8; save the file as UTF-8."
+            f"{path.name}, line {number}: the byte 0x{byte:02x} is not UTF-8; "
+            "save the file as UTF-8."
         ) from error
-    texts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [Line(path.name, n, text) for n, text in enumerate(texts, 1)]
 
 
@@ -261,9 +270,7 @@ def _yaml(lines: list[Line], cut: int = 0) -> dict[str, Any]:
         raise PressError(f"{lines[index].place}: YAML: {reason}.") from error
     if value is None:
         return {}
-    if not isinstance(value, dict) or any(
-        type(key) is not str for key in value
-    ):
+    if not (isinstance(value, dict) and all(type(k) is str for k in value)):
         raise PressError(f"{lines[0].place}: expected `key: value` lines.")
     return value
 
