@@ -38,6 +38,8 @@ if hasattr(signal, "SIGHUP"):
 TESTS = Path(__file__).parent
 PATIENCE = 900  # seconds; far more than is needed, for a busy machine
 
+double = partial(torch.tensor, dtype=torch.float64)
+
 
 def pytest_collection_finish():
     """What was imported is no garbage: nobody looks through it again."""

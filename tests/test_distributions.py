@@ -9,12 +9,9 @@ from torch.distributions import kl_divergence
 from torch.testing import assert_close
 
 from aevb.distributions import TAU, CircleUniform, WrappedNormal, wrap
+from conftest import double
 
 SIGMAS = [0.01, 0.1, 0.3, 0.399, 0.4, 0.7, 1.0, 1.7, 2.5, 2.51, 4.0, 10.0]
-
-
-def double(x: float) -> torch.Tensor:
-    return torch.tensor(x, dtype=torch.float64)
 
 
 def grid(sigma: float, n: int = 20_001) -> torch.Tensor:
@@ -34,10 +31,8 @@ def images(angle: float, sigma: float) -> mp.mpf:
 def test_density_is_the_sum_over_images(sigma):
     angles = grid(sigma, 7) + 0.3 * sigma
     ours = WrappedNormal(double(2.9), double(sigma)).log_prob(angles + 2.9)
-    want = [float(mp.log(images(float(a), sigma))) for a in angles]
-    assert_close(
-        ours, torch.tensor(want, dtype=torch.float64), atol=1e-10, rtol=1e-10
-    )
+    want = double([mp.log(images(float(a), sigma)) for a in angles])
+    assert_close(ours, want, atol=1e-10, rtol=1e-10)
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
@@ -90,9 +85,9 @@ def test_rsample_is_reparameterised():
 
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_gradcheck(sigma):
-    loc = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
-    scale = torch.tensor([sigma], dtype=torch.float64, requires_grad=True)
-    value = torch.tensor([0.4 + 0.7 * min(sigma, 2)], dtype=torch.float64)
+    loc = double([0.4], requires_grad=True)
+    scale = double([sigma], requires_grad=True)
+    value = double([0.4 + 0.7 * min(sigma, 2)])
 
     def kl(scale):
         return kl_divergence(WrappedNormal(0.0, scale), CircleUniform())
