@@ -46,6 +46,11 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+def pytest_runtest_setup():
+    """The noise of a test does not depend on those before it."""
+    torch.manual_seed(0)
+
+
 # ---- commands
 
 

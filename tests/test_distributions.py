@@ -58,7 +58,6 @@ def test_mass_is_one_and_kl_and_entropy_are_their_integrals(
 
 
 def test_rsample_has_the_moments_of_a_wrapped_normal():
-    torch.manual_seed(1)
     sigma = double(0.8)
     q = WrappedNormal(double(3.0), sigma)
     angles = q.rsample((200_000,))
@@ -114,7 +113,6 @@ def test_gradients_are_finite_far_outside_the_common_range(sigma):
 
 
 def test_nothing_changes_when_both_angles_turn_once():
-    torch.manual_seed(3)
     loc, value = torch.rand(2, 100, 2, dtype=torch.float64) * TAU
     scale = torch.rand(100, 2, dtype=torch.float64) + 0.1
     still = WrappedNormal(loc, scale).log_prob(value)
@@ -125,7 +123,6 @@ def test_nothing_changes_when_both_angles_turn_once():
 
 
 def test_uniform_is_uniform():
-    torch.manual_seed(5)
     p = CircleUniform()
     angles = p.sample((100_000,))
     assert float(angles.abs().max()) <= math.pi

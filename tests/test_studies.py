@@ -117,7 +117,6 @@ def test_gradients_of_the_parts_are_those_of_the_objective(vae, x):
 
 
 def test_all_estimators_have_one_expectation(vae, x):
-    torch.manual_seed(0)
     draws = [encoder_gradients(vae, x)[1] for _ in range(300)]
     exact = draws[0]["kl"]
     for name in ("sgvb", "stl"):
@@ -128,7 +127,6 @@ def test_all_estimators_have_one_expectation(vae, x):
 
 
 def test_the_analytical_rate_has_no_noise(vae, x):
-    torch.manual_seed(0)
     found = total_variance(vae, x, draws=60)
     assert torch.all(found["rate"]["kl"] == 0)
     assert torch.all(found["rate"]["sgvb"] > 0)
@@ -194,7 +192,6 @@ def test_a_vae_on_mnist_starts_at_the_mean_training_image(small, widths):
 def test_the_course_task_has_the_course_objective(small):
     config = VAEConfig(hidden_dims=(8, 4), coeff=1e-3)
     task = studies.CourseTask(config)
-    torch.manual_seed(0)
     model, grey = VAETask(config).model(), torch.rand(4, PIXELS)
     torch.manual_seed(1)
     terms = task.loss(model, grey)

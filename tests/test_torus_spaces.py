@@ -30,7 +30,6 @@ every = pytest.mark.parametrize(
 
 @every
 def test_sizes_fit_and_the_divergence_is_its_mean(space):
-    torch.manual_seed(0)
     q = space.posterior(torch.randn(3, space.outputs).double())
     p = space.prior()
     assert q.batch_shape == (3,)
@@ -58,7 +57,6 @@ def test_a_way_ends_where_it_should(space):
 
 @every
 def test_shares_are_spread_as_the_prior(space):
-    torch.manual_seed(2)
     shares = torch.rand(40_000, 2)
     ours = space.embed(space.quantile(shares))
     drawn = space.embed(space.prior().sample((40_000,)))
@@ -68,7 +66,6 @@ def test_shares_are_spread_as_the_prior(space):
 
 
 def test_the_klein_bottles_decoder_sees_both_images_alike():
-    torch.manual_seed(3)
     space, (a, b) = KleinBottle(), torch.rand(2, 20).double() * TAU
     one, two = torch.stack([a, b], 1), torch.stack([a + math.pi, -b], 1)
     assert_close(space.embed(one), space.embed(two))
@@ -133,7 +130,6 @@ def test_the_first_rows_are_the_points_nearest_to_the_grid():
 
 def test_a_surface_grows_about_a_curve_and_finds_the_angles(monkeypatch):
     monkeypatch.setattr(torus_surface, "NODES", (40, 20))
-    torch.manual_seed(5)
     grid = torch.cartesian_prod(*[torch.arange(4) * TAU / 4] * 2)
     angles = torch.cat([grid, torch.rand(300, 2) * TAU])
     x = Torus(2.0, 0.8).chart(angles) + 0.05 * torch.randn(316, 3)

@@ -74,7 +74,6 @@ def test_encoding_is_the_courses():
 
 
 def test_plain_rate_is_the_analytical_kl_of_problem_3():
-    torch.manual_seed(0)
     model = PointVAE(Plane(), [16], 10)
     q = model.posterior(Torus().cloud(50))
     ours = kl_divergence(q, model.space.prior())
@@ -83,7 +82,6 @@ def test_plain_rate_is_the_analytical_kl_of_problem_3():
 
 
 def test_distortion_is_a_normal_density():
-    torch.manual_seed(0)
     x, imgs, s = torch.randn(5, 3), torch.randn(5, 3), torch.tensor(0.3)
     squared = (x - imgs).square().sum(1)
     want = -Normal(imgs, s).log_prob(x).sum(1)
@@ -110,7 +108,6 @@ def test_noise_stops_at_its_least():
 
 
 def test_turning_the_latent_angles_changes_nothing():
-    torch.manual_seed(0)
     model = PointVAE(FlatTorus(), [16])
     z = torch.rand(30, 2) * TAU
     assert_close(model.decode(z), model.decode(z + TAU), rtol=1e-4, atol=1e-5)
@@ -146,7 +143,6 @@ def test_betti_numbers_of_a_torus(torus):
 
 
 def test_betti_numbers_of_a_sphere_and_a_circle():
-    torch.manual_seed(0)
     sphere = torch.nn.functional.normalize(torch.randn(8000, 3), dim=1)
     assert betti_numbers(sphere, 300)[0] == [1, 0, 1]
     t = torch.linspace(0, TAU, 2000)
