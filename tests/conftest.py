@@ -295,14 +295,6 @@ def built(tmp_path_factory):
 # ---- a real browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 @pytest.fixture(scope="module")  # its event loop is in the way of a kernel's
@@ -311,7 +303,9 @@ def browser():
     if not CHROMIUM:
         pytest.skip("no chromium is installed")
     with sync_api.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = p.chromium.launch(
+            executable_path=CHROMIUM, args=["--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 

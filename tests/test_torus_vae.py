@@ -268,24 +268,21 @@ def test_a_torn_code_collides_and_a_whole_one_does_not():
     torus = Torus()
     cloud = torus.cloud(1000)
     torn, whole = Exact(torus), Exact(torus)
-    torn.code = lambda x: _pressed(torus.angles(x))
-    torn.space = Plane()
+
+    def pressed(x):
+        """The last twentieth of a turn is drawn back over the rest: this is
+        continuous, and so not injective."""
+        u, v = torus.angles(x).unbind(-1)
+        back = 2.8 - (v - 2.8) * (2.8 + math.pi) / (math.pi - 2.8)
+        return torch.stack([u, torch.where(v > 2.8, back, v)], dim=-1)
+
+    torn.code, torn.space = pressed, Plane()
     assert measures.strip(whole, torus)[1] == 0
     points, share = measures.strip(torn, torus)
     assert 0.01 < share < 0.1
     far = measures.collisions(torn, points, cloud) > torus.r
     assert 0.5 < far.double().mean() <= 1
     assert measures.collisions(whole, points, cloud).max() < torus.r
-
-
-def _pressed(angles):
-    """Angles in the plane, the last twentieth of a turn drawn back over the
-    rest: continuous, and so not injective."""
-    u, v = angles.unbind(-1)
-    back = torch.where(
-        v > 2.8, 2.8 - (v - 2.8) * (2.8 + math.pi) / (math.pi - 2.8), v
-    )
-    return torch.stack([u, back], dim=-1)
 
 
 def test_the_drawn_pair_is_the_farthest_of_the_first():
