@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -33,16 +32,22 @@ torch.set_num_threads(1)
 # where they are ignored, as in a shell's background or under nohup, what the
 # tests start would not hear them
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TESTS = Path(__file__).parent
 PATIENCE = 900  # seconds; far more than is needed, for a busy machine
+
+double = partial(torch.tensor, dtype=torch.float64)
 
 
 def pytest_collection_finish():
     """What was imported is no garbage: nobody looks through it again."""
     gc.freeze()
+
+
+def pytest_runtest_setup():
+    """The noise of a test does not depend on those before it."""
+    torch.manual_seed(0)
 
 
 # ---- commands
@@ -129,28 +134,21 @@ def at_once(monkeypatch):
 
 def idx(array):
     """The bytes of an IDX file."""
-    head = struct.pack(
-        f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape
+    head = (
+        bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     )
     return head + array.astype(np.uint8).tobytes()
 
 
 def stand_in():
-    rng = np.random.default_rng(0)
+    rng, content, published = np.random.default_rng(0), {}, {}
     shapes = [(64, 28, 28), (64,), (32, 28, 28), (32,)]
-    tops = [256, 10, 256, 10]
-    arrays = [
-        rng.integers(0, top, s) for top, s in zip(tops, shapes, strict=True)
-    ]
-    names = mnist_files.FILES
-    contents = {n: idx(a) for n, a in zip(names, arrays, strict=True)}
-    published = {
-        name: mnist_files.Published(
-            hashlib.sha256(contents[name]).hexdigest(), array.shape
-        )
-        for name, array in zip(names, arrays, strict=True)
-    }
-    return contents, published
+    for name, shape in zip(mnist_files.FILES, shapes, strict=True):
+        top = 256 if len(shape) == 3 else 10
+        content[name] = idx(rng.integers(0, top, shape))
+        digest = hashlib.sha256(content[name]).hexdigest()
+        published[name] = mnist_files.Published(digest, shape)
+    return content, published
 
 
 CONTENT, PUBLISHED = stand_in()
@@ -272,11 +270,9 @@ def group_is_empty(group):
 
 
 def snapshot(folder):
-    """Every file below the folder, and its hash."""
+    """Every file below the folder, and what it holds."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(
-            path.read_bytes()
-        ).hexdigest()
+        path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
@@ -299,14 +295,6 @@ def built(tmp_path_factory):
 # ---- a real browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 @pytest.fixture(scope="module")  # its event loop is in the way of a kernel's
@@ -315,7 +303,9 @@ def browser():
     if not CHROMIUM:
         pytest.skip("no chromium is installed")
     with sync_api.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = p.chromium.launch(
+            executable_path=CHROMIUM, args=["--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 
@@ -324,7 +314,7 @@ def browser():
 def offline(browser):
     """A function that opens a file without a network; what goes wrong on
     it, or asks for more than the file, is a failure in the end."""
-    contexts, faults = [], []
+    contexts, faults, asked = [], [], []
 
     def open_page(path, **options):
         context = browser.new_context(offline=True, **options)
@@ -333,18 +323,14 @@ def offline(browser):
         tab.set_default_timeout(300_000)
         tab.on("console", lambda m: faults.append(m.text))
         tab.on("pageerror", lambda e: faults.append(str(e)))
-        tab.on(
-            "request",
-            lambda r: (
-                r.url.startswith(("file:", "data:")) or faults.append(r.url)
-            ),
-        )
+        tab.on("request", lambda r: asked.append(r.url))
         tab.goto(path.as_uri())
         return tab
 
     yield open_page
     for context in contexts:
         context.close()
+    faults += [u for u in asked if not u.startswith(("file:", "data:"))]
     assert faults == []
 
 

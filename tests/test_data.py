@@ -18,7 +18,6 @@ GREY = torch.arange(256, dtype=torch.uint8)
 
 
 def test_a_dynamic_draw_is_bernoulli_with_mean_x_over_255():
-    torch.manual_seed(1)
     n = 20_000
     draws = data.binarize(GREY.expand(n, 256).contiguous(), "dynamic")
     assert draws.dtype == torch.float32

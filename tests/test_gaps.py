@@ -63,7 +63,6 @@ def test_the_plane_is_the_quadrature(vae, x):
 
 
 def test_one_latent_dimension_has_its_gaps_and_their_figure(x):
-    torch.manual_seed(0)
     model = VAE(x.shape[1], [16, 2])
     found = gaps.inference(model, x, 0.05, 20)
     expected = evaluation.log_px_by_quadrature(model, x, 0.05)
@@ -87,7 +86,6 @@ def test_the_gaps_of_more_latent_dimensions_are_refused(x):
 
 def test_the_gaps_add_up(vae, x, monkeypatch):
     monkeypatch.setattr(gaps, "binary_test_images", lambda device, n: x[:n])
-    torch.manual_seed(5)
     other = VAE(12, [8, 4], decoder_dims=[8, 8]).eval()
     runs = (SimpleNamespace(model=m) for m in (vae, other))
     found = gaps.gaps(*runs, images=5, step=0.1, iterations=20, shown=2)

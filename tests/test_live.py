@@ -206,6 +206,7 @@ def started(tab, name):
 
 def asked(tab, name, expression, argument=None):
     """The value of a JavaScript expression in `it`, the explorer."""
+    started(tab, name)
     return tab.evaluate(
         f"async (a) => {{ const it = await aevbLive.ready['live-{name}'];"
         f" return ({expression}); }}",
@@ -214,7 +215,6 @@ def asked(tab, name, expression, argument=None):
 
 
 def test_decodes_are_those_of_torch(tab, models):
-    started(tab, "plane")
     z = torch.randn(100, 2, generator=torch.Generator().manual_seed(3))
     for i, name in enumerate(("ae", "vae")):
         call = f"Array.from(it.decode({i}, a, 100))"
@@ -285,7 +285,6 @@ def settled(tab):
 
 
 def test_the_bar_adds_up_at_twenty_places(tab, models, images):
-    started(tab, "bound")
     x = data.binarize(images, "fixed").double()
     model = copy.deepcopy(models["vae"]).double()
     exact = evaluation.log_px_by_quadrature(model, x[:2], 0.1).tolist()
@@ -308,7 +307,6 @@ def test_the_bar_adds_up_at_twenty_places(tab, models, images):
 
 
 def test_the_best_normal_is_better_than_its_neighbours(tab):
-    started(tab, "bound")
     asked(tab, "bound", "it.setImage(it.testImage(2), 2)")
     start = settled(tab)["sums"]["elbo"]
     asked(tab, "bound", "it.best()")
@@ -323,7 +321,6 @@ def test_the_best_normal_is_better_than_its_neighbours(tab):
 
 
 def test_estimators_are_those_of_torch(tab):
-    started(tab, "estimators")
     found = asked(tab, "estimators", "it.state()")
     mu = torch.tensor([[float(found["mu"])]], requires_grad=True)
     logvar = torch.tensor([[2 * np.log(found["sigma"])]], requires_grad=True)
@@ -347,7 +344,6 @@ def test_estimators_are_those_of_torch(tab):
 
 def test_paths_and_distances_are_those_of_torus(tab, models):
     torus = Torus()
-    started(tab, "torus")
     for another in (False, True):
         if another:
             tab.get_by_role("button", name="another pair").click()

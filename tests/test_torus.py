@@ -11,12 +11,9 @@ from torch.testing import assert_close
 
 from aevb.errors import UserError
 from aevb.torus import Torus
+from conftest import double
 
 angle = st.floats(-math.pi, math.pi, allow_nan=False, width=64)
-
-
-def double(*values: float) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64)
 
 
 def test_cloud_is_the_courses_own():
@@ -93,12 +90,12 @@ def test_geodesics_known_in_closed_form():
         ((0.0, 0.0), (0.5, 0.0)),  # outer equator: (R + r) times u
         ((3.0, math.pi), (-3.1, math.pi)),  # inner: (R - r) times u
     ]
-    a, b = double(*np.ravel(angles)).reshape(-1, 2, 2).unbind(1)
+    a, b = double(angles).unbind(1)
     lengths = torus.geodesic_length(
         torus.point(*a.unbind(-1)), torus.point(*b.unbind(-1))
     )
     inner = 0.5 * (2 * math.pi - 6.1)
-    want = double(0.75, 0.5 * (2 * math.pi - 6), 0.75, inner)
+    want = double([0.75, 0.5 * (2 * math.pi - 6), 0.75, inner])
     assert_close(lengths, want, rtol=1e-3, atol=1e-4)
 
 

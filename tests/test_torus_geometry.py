@@ -62,7 +62,6 @@ def test_a_shear_moves_the_modulus_by_a_moebius_map():
 def test_derivatives_of_a_network_are_right():
     """Gauss and Bonnet hold for any decoder, trained or not; a missing term
     of a second derivative would show."""
-    torch.manual_seed(0)
     decode = PointVAE(FlatTorus(), [16, 16]).double().decode
     z = torch.rand(5, 2, dtype=torch.float64) * TAU
     x, slope, bend = geometry.jets(decode, z)

@@ -1,5 +1,6 @@
 """The training loop: settings, resumption bit for bit, divergence."""
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -30,33 +31,33 @@ class Blocks(Line):
         return mlp([2, 4, 4, 4, 1])
 
 
-class Interrupted(Line):
-    """A line, stopped before the given call of its loss."""
+def at(call, task, act):
+    """The task; at this call of its loss, held-out ones counted, `act` is
+    given the model and the terms, which it may change."""
+    right, calls = task.loss, itertools.count(1)
 
-    def __init__(self, at, **settings):
-        super().__init__(**settings)
-        self.left = at
-
-    def loss(self, model, batch):
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-        return super().loss(model, batch)
-
-
-class Steep(Line):
-    """A line, with a gradient that is not a number at step 29, the last;
-    the loss is one."""
-
-    calls = 0
-
-    def loss(self, model, batch):
-        terms = super().loss(model, batch)
-        self.calls += len(batch) == 10  # not the held-out ones
-        if self.calls == 30:
-            zero = model.weight.sum() * 0
-            terms["loss"] = terms["loss"] + zero.sqrt()
+    def loss(model, batch):
+        terms = right(model, batch)
+        if next(calls) == call:
+            act(model, terms)
         return terms
+
+    task.loss = loss
+    return task
+
+
+def stop(model, terms):
+    raise KeyboardInterrupt
+
+
+def spike(model, terms):
+    """The square of the gradient is infinite, and then AdamW moves nothing."""
+    terms["loss"] = 1e22 * terms["loss"]
+
+
+def steep(model, terms):
+    """The gradient is not a number, though the loss is one."""
+    terms["loss"] = terms["loss"] + (0 * model.weight.sum()).sqrt()
 
 
 @pytest.fixture
@@ -66,6 +67,12 @@ def save_always(monkeypatch):
 
 def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def outcome(task, folder=None):
+    """Bit for bit: the weights and the history."""
+    model, history, _ = fit(task, CPU, folder)
+    return weights(model).tolist(), history
 
 
 def test_fit_finds_the_line():
@@ -83,22 +90,15 @@ def test_same_seed_same_weights_another_seed_others():
 
 
 @pytest.mark.parametrize(
-    ("kind", "at"),
-    [(Line, at) for at in (1, 9, 10, 11, 25, 31)] + [(Blocks, 17)],
+    ("kind", "call"),
+    [(Line, call) for call in (2, 10, 11, 12, 26, 32)] + [(Blocks, 18)],
 )
 def test_an_interrupted_run_ends_with_the_same_weights(
-    tmp_path, save_always, kind, at
+    tmp_path, save_always, kind, call
 ):
-    whole, history, _ = fit(kind(), CPU)
-
-    class Stopped(Interrupted, kind):
-        pass
-
     with pytest.raises(KeyboardInterrupt):
-        fit(Stopped(at), CPU, tmp_path)
-    resumed, resumed_history, _ = fit(kind(), CPU, tmp_path)
-    assert torch.equal(weights(resumed), weights(whole))
-    assert resumed_history == history
+        fit(at(call, kind(), stop), CPU, tmp_path)
+    assert outcome(kind(), tmp_path) == outcome(kind())
 
 
 def test_every_weight_has_one_optimizer_and_muon_the_blocks_matrices():
@@ -119,34 +119,17 @@ def test_every_weight_has_one_optimizer_and_muon_the_blocks_matrices():
     assert len(no_blocks) == 1
 
 
-class Announced(Line):
-    """A line; it tells when it takes its third step, and waits in its
-    sixth, so that on no machine it is done before the last kill."""
-
-    calls = 0
-
-    def __init__(self, third, **settings):
-        super().__init__(**settings)
-        self.third = third
-
-    def loss(self, model, batch):
-        self.calls += 1
-        if self.calls == 3:
-            self.third.set()
-        elif self.calls == 6:
-            time.sleep(600)
-        return super().loss(model, batch)
-
-
 def train_to_be_killed(folder, third):
-    """A process that checkpoints at every step."""
+    """A process that checkpoints at every step. It tells when it takes its
+    third, and waits in its sixth, so that on no machine it is done before
+    the last kill."""
     training.CHECKPOINT_SECONDS = 0.0
-    fit(Announced(third, epochs=12), CPU, folder)
+    task = at(3, Line(epochs=12), lambda *_: third.set())
+    fit(at(6, task, lambda *_: time.sleep(600)), CPU, folder)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_killed_at_twenty_random_moments_the_run_goes_on(tmp_path):
-    whole, history, _ = fit(Line(epochs=12), CPU)
     context = multiprocessing.get_context("fork")
     moments = random.Random(0)
     steps = [0]
@@ -164,32 +147,7 @@ def test_killed_at_twenty_random_moments_the_run_goes_on(tmp_path):
         steps.append(kept["step"])
     assert steps == sorted(steps)
     assert steps[-1] >= 20
-    resumed, resumed_history, _ = fit(Line(epochs=12), CPU, tmp_path)
-    assert torch.equal(weights(resumed), weights(whole))
-    assert resumed_history == history
-
-
-def test_divergence_names_step_settings_and_checkpoint(tmp_path, save_always):
-    with pytest.raises(UserError) as fault:
-        fit(Diverging(), CPU, tmp_path)
-    message = str(fault.value)
-    assert "diverged at step 10 of 30" in message
-    assert '"lr":0.05' in message
-    assert str(tmp_path) in message
-    step = checkpoints.load(tmp_path / "checkpoint.safetensors")["step"]
-    assert step == 10
-
-
-class Spike(Line):
-    """The same, with one loss so large that the square of its gradient is
-    infinite, after which AdamW moves nothing."""
-
-    calls = 0
-
-    def loss(self, model, batch):
-        self.calls += 1
-        terms = super().loss(model, batch)
-        return {"loss": terms["loss"] * (1e22 if self.calls == 5 else 1)}
+    assert outcome(Line(epochs=12), tmp_path) == outcome(Line(epochs=12))
 
 
 HUGE = {"epochs": 1, "batch_size": 103, "lr": 1e30, "warmup": 0.0}
@@ -197,25 +155,29 @@ HUGE["weight_decay"] = 1e30  # a step multiplies by more than float32 holds
 
 
 @pytest.mark.parametrize(
-    ("task", "step"),
+    ("task", "step", "kept"),
     [
-        (Spike(), "9 of 30"),  # found at the end of its epoch
-        (Line(**HUGE), "0 of 1"),
-        (Steep(), "29 of 30"),
+        (Diverging(), "10 of 30", [10]),
+        (at(5, Line(), spike), "9 of 30", []),  # at the end of its epoch
+        (Line(**HUGE), "0 of 1", []),
+        (at(32, Line(), steep), "29 of 30", [29]),  # the last gradient
     ],
-    ids=["spike", "infinite weight", "last gradient"],
+    ids=["loss", "spike", "infinite weight", "last gradient"],
 )
-def test_divergence_is_found_and_no_checkpoint_is_of_it(
-    task, step, tmp_path, monkeypatch
+def test_divergence_is_named_and_no_checkpoint_is_of_it(
+    task, step, kept, tmp_path, monkeypatch
 ):
-    if isinstance(task, Steep):
+    if kept:
         monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
-    with pytest.raises(UserError, match=f"diverged at step {step}"):
+    with pytest.raises(UserError, match=f"diverged at step {step}") as fault:
         fit(task, CPU, tmp_path)
-    for path in tmp_path.iterdir():
-        kept = checkpoints.load(path)
-        assert kept["step"] == 29
-        assert all(w.isfinite().all() for w in kept["model"].values())
+    assert task.config.model_dump_json() in str(fault.value)
+    where = str(tmp_path) if kept else "no checkpoint was kept"
+    assert where in str(fault.value)
+    found = [checkpoints.load(path) for path in tmp_path.iterdir()]
+    assert [checkpoint["step"] for checkpoint in found] == kept
+    for checkpoint in found:
+        assert all(w.isfinite().all() for w in checkpoint["model"].values())
 
 
 def test_without_an_average_the_last_weights_are_returned():
@@ -249,26 +211,20 @@ class Drawing(Line):
         return super().loss(model, batch)
 
 
-class Started(Line):
-    """The same, with a note of each start, which sets the weights to 9."""
-
-    starts = 0
-
-    def start(self, model, device):
-        self.starts += 1
-        with torch.no_grad():
-            model.weight.fill_(9.0)
-
-
 def test_a_training_starts_once_from_what_its_task_gives(
     tmp_path, save_always
 ):
-    task = Started(lr=1e-12)
+    task, starts = Line(lr=1e-12), []
+
+    def start(model, device):
+        starts.append(torch.nn.init.constant_(model.weight, 9.0))
+
+    task.start = start
     model, _, _ = fit(task, CPU, tmp_path)
     expected = torch.full((1, 2), 9.0)
     torch.testing.assert_close(model.weight.detach(), expected)
     fit(task, CPU, tmp_path)
-    assert task.starts == 1
+    assert len(starts) == 1
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.998])
