@@ -65,6 +65,7 @@ def make(
             ready = list(islice(able, free))
             with _signals_held():
                 making |= {pool.submit(_do, do, j): j for j in ready}
+            alive |= set(active_children())
             waiting = [j for j in waiting if j not in ready]
             done, _ = wait_for(making, 0.5, FIRST_COMPLETED)
             # the pool does not see the end of the process it started last

@@ -477,6 +477,7 @@ async function bound(figure, body, config) {
     await new Promise(requestAnimationFrame);
     pending = false;
     const nodes = await atNodes(joint, image, q, rules[0]);
+    if (sums?.settled) return; // on a slow machine `settle` was first
     const distortion = mean(nodes, ({ f, s }) => logPrior(q, s) - f);
     sums = { distortion, rate: rate(q), elbo: -distortion - rate(q) };
     tell();
