@@ -488,6 +488,7 @@ def test_the_notebook_is_executed_in_order(notebook, words):
         r"\tag{1.1}",
         "**Figure 1.1.** The loss $L$ of Equation 1.1.",
         "# Problem 1: Proofs",
+        "It names Problem 1.)",
     ):
         assert part in words
     assert "@" not in words
