@@ -65,10 +65,10 @@ def make(
             ready = list(islice(able, free))
             with _signals_held():
                 making |= {pool.submit(_do, do, j): j for j in ready}
+            # the pool does not see the end of the process it started last
             alive |= set(active_children())
             waiting = [j for j in waiting if j not in ready]
             done, _ = wait_for(making, 0.5, FIRST_COMPLETED)
-            # the pool does not see the end of the process it started last
             before, alive = alive, set(active_children())
             if before - alive:
                 raise BrokenProcessPool

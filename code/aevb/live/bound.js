@@ -476,10 +476,10 @@ async function bound(figure, body, config) {
     pending = true;
     await new Promise(requestAnimationFrame);
     pending = false;
-    const nodes = await atNodes(joint, image, q, rules[0]);
+    const at = q, nodes = await atNodes(joint, image, at, rules[0]);
     if (sums?.settled) return; // on a slow machine `settle` was first
-    const distortion = mean(nodes, ({ f, s }) => logPrior(q, s) - f);
-    sums = { distortion, rate: rate(q), elbo: -distortion - rate(q) };
+    const distortion = mean(nodes, ({ f, s }) => logPrior(at, s) - f);
+    sums = { distortion, rate: rate(at), elbo: -distortion - rate(at) };
     tell();
   }
 
