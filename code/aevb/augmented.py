@@ -62,14 +62,12 @@ def displacements(device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.stack([x, y], 1).to(device), torch.stack(moved).to(device)
 
 
-def deformations(
-    n: int, affine: float, bend: float, device: torch.device
-) -> Tensor:
-    """Numbers (n, NOISE) of random deformations, normal: the affine ones of
-    deviation `affine`, those of the bumps of deviation `bend`."""
-    deviations = torch.full((NOISE,), bend, device=device)
-    deviations[: len(SPREAD)] = affine
-    return deviations * torch.randn(n, NOISE, device=device)
+def deformations(n: int, bend: float, device: torch.device) -> Tensor:
+    """Numbers (n, NOISE) of random deformations: the affine ones standard
+    normal, those of the bumps normal of deviation `bend`."""
+    noise = torch.randn(n, NOISE, device=device)
+    noise[:, len(SPREAD) :] *= bend
+    return noise
 
 
 def deform(images: Tensor, noise: Tensor) -> Tensor:
@@ -124,7 +122,7 @@ def partly_deformed(
     """Grey images (N, 784) of which the first n, that share of them, are
     deformed; and the numbers (n, NOISE) of their deformations."""
     n = round(share * len(rows))
-    noise = deformations(n, config.affine, config.bend, rows.device)
+    noise = deformations(n, config.bend, rows.device)
     return torch.cat([deform(rows[:n], noise), rows[n:]]), noise
 
 

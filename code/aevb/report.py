@@ -140,12 +140,10 @@ def _described(config: Any) -> dict[str, str]:
     """The settings that are in force, in words."""
     used = config.model_dump(exclude=UNSEEN | set(config.judged_by))
     # 0 says something of these
-    kept = {"coeff", "seed", "deformed", "affine", "bend"}
+    kept = {"coeff", "seed", "deformed", "bend"}  # 0 says something of them
     used = {k: v for k, v in used.items() if v or k in kept}
     if used["optimizer"] == "adamw":
         del used["muon_rms"]
-    if not used.get("deformed", True):
-        used = {k: v for k, v in used.items() if k not in ("affine", "bend")}
     if used.get("trials") == 1:
         del used["trial_epochs"]
     warmup = used.pop("warmup", 0)

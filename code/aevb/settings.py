@@ -177,12 +177,10 @@ class AugmentedConfig(VAEConfig):
 
     deformed: float = Field(default=0.0, ge=0, le=1)
     """Share of a batch, in whole images, that is deformed a little."""
-    affine: float = Field(default=1.0, ge=0, le=14)
-    """Deviation of the numbers that turn, shear, resize and move deformed
-    images, in units of `augmented.SPREAD`."""
     bend: float = Field(default=0.0, ge=0, le=14)
     """Root mean square, in pixels, by which bending moves either coordinate
-    of deformed images."""
+    of deformed images; they are turned, sheared, resized and moved in any
+    case."""
 
 
 class ExactConfig(AugmentedConfig):
