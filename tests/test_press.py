@@ -612,7 +612,7 @@ REFUSED = {
     ),
     "drawn": ("::: {#fig-a}\n![](x.png){.press}\n\na\n:::\n", 5, "a chunk"),
     "cell": (
-        chunk("1\n") + "\n::: {.cell n=7}\nWords.\n:::\n",
+        chunk("1\n") + "\n::: {.cell n=0 lines=7}\nWords.\n:::\n",
         10,
         "that of chunks",
     ),
@@ -621,6 +621,7 @@ REFUSED = {
     "html": ("a <b>c</b>\n", 5, "raw html"),
     "latex": ("a \\newpage\n", 5, "raw tex"),
     "math": ("$$\n\\begin{align} a \\end{align}\n$$\n", 6, "align"),
+    "empty math": ("$$a$$\n\n$$ $$\n", 7, "this formula is empty"),
     "tex": ("a\n\n$\\foo{x}$\n", 7, "Could not convert TeX"),
     "wide": (f"$$\n{'a + b + ' * 40} c\n$$\n", 6, "wider than the page"),
     "wide table": (

@@ -132,6 +132,9 @@ local function formula(math, id)
     local found = math.text:match(trap)
     if found then fault(found, '`' .. found .. '` cannot stand inside math') end
   end
+  if not math.text:match '%S' then
+    fault('$$' .. math.text .. '$$', 'this formula is empty')
+  end
   local alt, body = quoted(math.text), converted(math.text)
   if math.mathtype == 'InlineMath' then
     return typst(opening('math', alt) .. '$' .. body .. '$]')
@@ -404,7 +407,7 @@ end
 -- a chunk: its code, then what it shows
 local function cell(x)
   local a = x.attributes
-  if not a.lines then
+  if not a.file then
     fault(stringify(x), 'the class `cell` is that of chunks')
   end
   cells[tonumber(a.n)] = true

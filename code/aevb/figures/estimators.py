@@ -140,13 +140,15 @@ def _variances(axes: Axes, row: int, found: Mapping[str, Any]) -> None:
 def rate_distortion(summary: Mapping[str, Any]) -> Figure:
     """Distortion against rate for several `coeff`, and the course's."""
     figure, axes = style.figure(2.0)
-    runs = [*summary["points"], summary["course"]]
-    parts = ("rate", "distortion")
-    *places, course = [[r[part]["value"] for part in parts] for r in runs]
+    points = summary["points"]
+    *places, course = [
+        (run["rate"]["value"], run["distortion"]["value"])
+        for run in (*points, summary["course"])
+    ]
     axes.plot(*np.transpose(places), "o-", color=style.BLUE, ms=4)
-    for run, place in zip(runs, places, strict=False):
+    for point, place in zip(points, places, strict=True):
         axes.annotate(
-            f"{run['coeff']:g}",
+            f"{point['coeff']:g}",
             place,
             (5, 5),
             textcoords="offset points",
