@@ -139,7 +139,6 @@ def settings(runs: Mapping[str, Any]) -> None:
 def _described(config: Any) -> dict[str, str]:
     """The settings that are in force, in words."""
     used = config.model_dump(exclude=UNSEEN | set(config.judged_by))
-    # 0 says something of these
     kept = {"coeff", "seed", "deformed", "bend"}  # 0 says something of them
     used = {k: v for k, v in used.items() if v or k in kept}
     if used["optimizer"] == "adamw":
