@@ -1,10 +1,13 @@
 """Progress is a bar where it is watched, else a line now and then."""
 
-from multiprocessing import RLock
+import time
+from multiprocessing import RLock, active_children
+from pathlib import Path
 
 import pytest
 
 from aevb import progress, workers
+from aevb.errors import UserError
 from aevb.progress import Progress
 
 
@@ -70,3 +73,34 @@ def test_what_becomes_ready_is_done_before_what_stands_behind_it(capsys):
     workers.make(jobs, nothing, 1, needs)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0] for line in lines] == ["a", "s", "b"]
+
+
+def nap(job):
+    if job[1] != "first":
+        time.sleep(20)
+        Path(job[1]).touch()
+
+
+def test_a_worker_that_dies_as_it_starts_is_missed_at_once(
+    tmp_path, monkeypatch
+):
+    """The pool itself misses it when another's job is done."""
+    right = workers.wait_for
+
+    def kill_second(*args):
+        if len(children := active_children()) == 2:
+            monkeypatch.setattr(workers, "wait_for", right)
+            last = max(children, key=lambda child: child.pid)
+            last.kill()
+            last.join()
+        return right(*args)
+
+    first, *rest = (
+        ("run", str(x)) for x in ("first", tmp_path / "a", tmp_path / "b")
+    )
+    monkeypatch.setattr(workers, "wait_for", kill_second)
+    with pytest.raises(UserError, match="a process was killed"):
+        workers.make(
+            [first, *rest], nap, 2, lambda job: [first] * (job in rest)
+        )
+    assert list(tmp_path.iterdir()) == []
