@@ -64,6 +64,17 @@ def test_press_refuses_a_key(key, tmp_path, refused):
 
 
 @pytest.mark.parametrize(
+    "key", ["output-file: ../escaped", "font: big", "bibliography: no.bib"]
+)
+def test_a_key_of_the_project_is_placed_in_its_file(key, tmp_path, refused):
+    document = write(tmp_path, "Text: no.bib.\n")
+    (tmp_path / "_quarto.yml").write_text(f"lang: en\n{key}\n")
+    err = refused(press(document, "--engine", "press"))
+    assert err.startswith("press: _quarto.yml, line 2: ")
+    assert META[key] in err
+
+
+@pytest.mark.parametrize(
     ("args", "words"),
     [
         (("--fast",), "--fast"),

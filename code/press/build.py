@@ -71,7 +71,7 @@ def unfilled(document: Document) -> str:
     keys = [k for k, v in filled.items() if str(v) in blank]
     if not keys:
         return ""
-    place = reader.place_of(keys[0], document.lines)
+    place = reader.place_of(keys[0], document.head)
     words = ", ".join(f"{key} (`{document.meta[key]}`)" for key in keys)
     return f"still to be filled in, from {place}: {words}"
 
@@ -148,7 +148,7 @@ def _file_names(document: Document) -> dict[str, str]:
     stem = str(name).removesuffix(".pdf")
     if not stem or stem.startswith(".") or Path(stem).name != stem:
         raise PressError(
-            f"{reader.place_of('output-file', document.lines)}: output-file "
+            f"{reader.place_of('output-file', document.head)}: output-file "
             f"must be a plain name, not `{name}`."
         )
     names = {kind: f"{stem}.{kind}" for kind in ("pdf", "html", "ipynb")}

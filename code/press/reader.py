@@ -158,6 +158,7 @@ class Document:
     path: Path
     meta: dict[str, Any]
     lines: list[Line]
+    head: list[Line]  # where its keys stand: front matter, then _quarto.yml
     parts: list[Text | Chunk] = field(default_factory=list)
 
     @property
@@ -203,12 +204,12 @@ def read(path: Path) -> Document:
     meta = {**shared, **own}
     for key in parts:
         meta[key] = {**(shared.get(key) or {}), **(own.get(key) or {})}
-    document = Document(path, meta, lines)
+    document = Document(path, meta, lines, [*lines[:start], *others])
     for name in document.bibliography:
         if not (document.folder / name).is_file():
             raise PressError(
-                f"{place_of(name, lines)}: the bibliography `{name}` does not "
-                "exist."
+                f"{place_of(name, document.head)}: the bibliography `{name}` "
+                "does not exist."
             )
     text, rest = Text([]), iter(lines[start:])
     for line in rest:
@@ -297,10 +298,10 @@ def _check(
 
 
 def place_of(key: str, lines: list[Line]) -> str:
-    """Where a key stands in these lines, or in _quarto.yml."""
+    """Where a key stands in these lines."""
     opens = [x.place for x in lines if x.text.lstrip("#| ").startswith(key)]
     holds = [x.place for x in lines if key in x.text]
-    return [*opens, *holds, *(x.place for x in lines[:1]), "_quarto.yml"][0]
+    return [*opens, *holds, *(x.place for x in lines[:1]), ""][0]
 
 
 def _block(
