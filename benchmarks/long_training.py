@@ -2,9 +2,9 @@
 
     PYTHONPATH=code python benchmarks/long_training.py
 
-trains `vae_best` with the settings of PROFILE=gpu (hours of a plain processor,
-70 minutes of one with AVX512-BF16; where it was interrupted,
-it goes on from its last checkpoint), measures it, and writes
+trains `vae_best` with the settings of PROFILE=gpu (80 minutes of two cores
+with AVX512-BF16, hours of plain ones; where it was interrupted, it goes on
+from its last checkpoint), measures it, and writes
 code/aevb/measured/long_training.json, which the report quotes.
 """
 
