@@ -568,6 +568,15 @@ def test_what_is_not_filled_in_is_said(built):
     )
 
 
+def test_what_the_project_leaves_blank_is_placed_in_its_file(tmp_path):
+    document = write(tmp_path, "By you.\n")
+    (tmp_path / "_quarto.yml").write_text(
+        "press:\n  placeholders: [you]\nauthor: you\n"
+    )
+    said = build.unfilled(reader.read(document))
+    assert "from _quarto.yml, line 3: author (`you`)" in said
+
+
 # ---- what press refuses
 
 HEAD = "---\ntitle: t\n---\n\n"

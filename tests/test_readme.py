@@ -10,7 +10,7 @@ from statistics import median
 
 import pytest
 
-from aevb import results
+from aevb import profiles, results
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -57,8 +57,21 @@ def test_every_likelihood_is_the_one_measured(run, metric):
 
 @pytest.mark.parametrize("metric", ["test_nll", "test_elbo"])
 def test_the_long_training_is_the_one_measured(metric):
-    found = results.benchmark("long_training")["metrics"][metric]
-    assert shown(found) in README
+    long = results.benchmark("long_training")
+    assert shown(long["metrics"][metric]) in README
+    width, epochs = long["config"]["hidden_dims"][0], long["config"]["epochs"]
+    share = f"{long['config']['deformed']:.0%} of a batch deformed"
+    assert f"{width} wide, {epochs} epochs, {share}" in README
+    cost = f"{long['seconds'] / 60:.0f} minutes of two cores"
+    assert long["provenance"]["threads"] == 2
+    assert f"`benchmarks/long_training.py`, {cost}" in README
+
+
+def test_the_long_training_has_the_settings_of_its_profile(monkeypatch):
+    monkeypatch.setenv("AEVB_PROFILE", "gpu")
+    _, config = profiles.configure("vae_best")
+    kept = results.benchmark("long_training")["config"]
+    assert config.model_dump(mode="json") == kept
 
 
 @pytest.mark.parametrize("name", ["speed", "speed_bfloat16"])

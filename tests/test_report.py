@@ -56,19 +56,21 @@ def test_settings_are_those_of_each_run(capsys):
     runs = {
         "one": SimpleNamespace(config=AugmentedConfig(coeff=0.0, epochs=3)),
         "two": SimpleNamespace(config=AugmentedConfig(lr=0.5, bilinear=True)),
+        "three": SimpleNamespace(config=AugmentedConfig(deformed=0.5)),
     }
     report.settings(runs)
     rows = {
-        cells[1].strip(): [c.strip() for c in cells[2:4]]
+        cells[1].strip(): [c.strip() for c in cells[2:5]]
         for line in capsys.readouterr().out.splitlines()
         if len(cells := line.split("|")) > 3
     }
-    assert rows["`coeff`"] == ["0", "1"]
-    assert rows["`epochs`"] == ["3", "80"]
+    assert rows["`coeff`"] == ["0", "1", "1"]
+    assert rows["`epochs`"] == ["3", "80", "80"]
     assert rows["`lr`"][1].startswith("0.5, warm-up 5%")
-    assert rows["`bilinear`"] == ["none", "True"]
-    assert rows["`deformed`"] == ["0", "0"]
-    assert rows["`hidden_dims`"] == ["3 x 256, 4"] * 2
+    assert rows["`bilinear`"] == ["none", "True", "none"]
+    assert rows["`deformed`"] == ["0", "0", "0.5"]
+    assert rows["`bend`"] == ["0", "0", "0"]
+    assert rows["`hidden_dims`"] == ["3 x 256, 4"] * 3
     assert "`importance_samples`" not in rows
     assert "`muon_rms`" not in rows  # AdamW moves all
 
